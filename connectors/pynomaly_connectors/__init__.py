@@ -1,0 +1,1 @@
+"""Whatever moves records or events across the edge of the process."""

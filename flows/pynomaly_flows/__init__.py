@@ -1,0 +1,1 @@
+"""Bytewax topologies: wiring only."""

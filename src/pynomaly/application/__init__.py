@@ -1,0 +1,1 @@
+"""The engine and the use cases, as plain functions over ports."""

@@ -1,0 +1,135 @@
+"""What the application needs of the world. Each docstring is the contract that every adapter keeps.
+
+All calls come from one thread per partition. Nothing here may decide anything about data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pynomaly.domain.record import RecordBatch, Stream
+
+
+class PartitionReader(Protocol):
+    """One open input partition."""
+
+    @property
+    def stream(self) -> Stream:
+        """Which stream the batches belong to; constant while open."""
+        ...
+
+    @property
+    def at_end(self) -> bool:
+        """Whether a bounded read has reached the end that the partition had at open. Never goes back."""
+        ...
+
+    @property
+    def lag(self) -> int | None:
+        """Records between the last one returned and the end known by now; None if unknowable."""
+        ...
+
+    def poll(self) -> RecordBatch | None:
+        """Return the next records in order, or None if there are none right now.
+
+        Blocks for 50 ms at the most. Batch boundaries carry no meaning.
+
+        Raises
+        ------
+        UnavailableError
+            When the input is gone or refuses us for good.
+        TransientError
+            When it has not answered for longer than the configured bound.
+        """
+        ...
+
+    def position(self) -> bytes:
+        """Return the token that makes `RecordSource.open` go on after the last record returned."""
+        ...
+
+    def confirm(self, position: bytes) -> None:
+        """Take note that everything up to ``position`` is durable downstream; must not block."""
+        ...
+
+    def close(self) -> None:
+        """Release whatever the reader holds; may be called twice."""
+        ...
+
+
+class RecordSource(Protocol):
+    """An input with a fixed set of partitions."""
+
+    def partitions(self) -> list[str]:
+        """Name the partitions in a stable order; the names are keys of the recovery store.
+
+        Raises
+        ------
+        UnavailableError
+            Within the configured bound, when the input is missing or does not answer.
+        """
+        ...
+
+    def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
+        """Open a partition after ``position``, or at the configured start when it is None.
+
+        ``bounded`` makes the reader stop at the end that the partition has now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An encoded event on its way out."""
+
+    value: bytes
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class MessageWriter(Protocol):
+    """One open output. Written messages count only after `flush` has returned."""
+
+    def write(self, messages: Sequence[Message]) -> None:
+        """Queue messages in order; may block for back-pressure.
+
+        Raises
+        ------
+        DeliveryError
+            When an earlier message has failed for good.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Return when every written message is durable where it goes.
+
+        Raises
+        ------
+        DeliveryError
+            When one of them is not, permanently or after the configured bound.
+        """
+        ...
+
+    def position(self) -> bytes:
+        """Return what `MessageSink.open` must know to cut off everything written after this moment.
+
+        Call after `flush`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release whatever the writer holds; may be called twice."""
+        ...
+
+
+class MessageSink(Protocol):
+    """A place that messages go to."""
+
+    @property
+    def where(self) -> str:
+        """Where an operator finds the messages (a path, a topic)."""
+        ...
+
+    def open(self, position: bytes | None) -> MessageWriter:
+        """Open the output; with a ``position`` drop, where the medium allows, whatever came after it."""
+        ...

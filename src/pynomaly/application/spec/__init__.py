@@ -1,0 +1,1 @@
+"""The flow specification: what an operator writes in YAML, as validated values."""

@@ -1,0 +1,85 @@
+"""Where records come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pynomaly.application.spec.section import Name, Seconds, Section
+
+
+class KafkaConnection(Section):
+    """How to reach a Kafka cluster."""
+
+    bootstrap: Name
+    """Comma-separated `host:port` list."""
+    client: dict[str, str | int | float | bool] = Field(default_factory=dict[str, str | int | float | bool])
+    """Further librdkafka settings by their own names."""
+    timeout_s: Seconds = 20.0
+    """How long start-up waits for the brokers, and an outage may last, before the flow stops [s]."""
+
+
+class KafkaSource(KafkaConnection):
+    """All partitions of one topic, one stream each."""
+
+    kind: Literal["kafka"]
+    topic: Name
+    """Topic to read."""
+    group: Name | None = None
+    """Consumer group that gets the durable offsets committed, so that lag tools see the flow; none: no commits."""
+    start: Literal["earliest", "latest"] = "earliest"
+    """Where a partition without saved state begins."""
+    format: Literal["json"] = "json"
+    """Encoding of the record values."""
+    decoder: Literal["auto", "fast", "portable"] = "auto"
+    """`fast` scans flat JSON in compiled code, `portable` is orjson; both give the same rows."""
+    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Most records in one read."""
+
+
+class FileSource(Section):
+    """Files on disk, one stream each."""
+
+    kind: Literal["files"]
+    path: Name
+    """A path or glob, relative to the folder the program runs in; `.gz` is unpacked."""
+    format: Literal["csv", "jsonl"] | None = None
+    """Encoding; by default told from the suffix."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """Column separator of CSV."""
+    follow: bool = False
+    """Wait for more at the end of the file, as `tail -f` does."""
+    decoder: Literal["auto", "fast", "portable"] = "auto"
+    """Decoder of JSON lines; see the Kafka source."""
+    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Most records in one read."""
+
+
+class DatasetSource(Section):
+    """Labelled real data that comes with the program's own packages."""
+
+    kind: Literal["dataset"]
+    name: Literal["water_flow"]
+    """Which data."""
+    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Most records in one read."""
+
+
+class MemorySource(Section):
+    """A topic of the in-memory broker: for tests, demonstrations and embedding."""
+
+    kind: Literal["memory"]
+    topic: Name
+    """Topic to read."""
+    broker: Name = "default"
+    """Which broker of this process."""
+    format: Literal["json"] = "json"
+    """Encoding of the record values."""
+    decoder: Literal["auto", "fast", "portable"] = "auto"
+    """Decoder; see the Kafka source."""
+    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Most records in one read."""
+
+
+SourceSpec = Annotated[KafkaSource | FileSource | DatasetSource | MemorySource, Field(discriminator="kind")]

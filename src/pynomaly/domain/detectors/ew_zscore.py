@@ -1,0 +1,67 @@
+"""Exponentially weighted z-score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan, sqrt
+
+from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, row, zeros
+from pynomaly.domain.jit import compiled
+from pynomaly.domain.option import Options, option
+
+_FLAT = 1e-12  # a standard deviation below this is no scale at all
+_OFF_FLAT = 10.0  # score of any move away from a series that never moved
+
+
+@dataclass(frozen=True)
+class EwZScoreOptions(Options):
+    """Distance from an exponentially weighted mean in exponentially weighted standard deviations.
+
+    Catches spikes, dips and sudden level shifts of a series without strong season. Fails on slow drifts (it
+    follows them), on seasonal swings wider than the anomaly, and for some half-lives after a burst, which
+    widens the variance. Cost O(1), 24 bytes a series.
+
+    Mean and variance follow West (1979), "Updating mean and variance estimates", with weights that decay
+    exponentially; until the half-life is filled they are the plain mean and variance of all records so far.
+    """
+
+    half_life: float = option(200.0, "records after which a record counts half", low=1.0, high=1e9)
+    warm_up: int = option(20, "records of a series before its first score", low=2, high=1_000_000)
+
+
+def _layout(options: EwZScoreOptions, _fields: int) -> Layout:
+    return Layout(
+        zeros([("mean", "f8"), ("variance", "f8"), ("count", "i8")]),
+        row(rate=rate(options.half_life), warm_up=options.warm_up),
+    )
+
+
+@compiled
+def score(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: ARG001
+    """Return |x - mean| / sd of the records before, NaN until warm."""
+    if state.count < params.warm_up:
+        return nan
+    deviation = abs(x - state.mean)
+    sd = sqrt(state.variance)
+    if sd > _FLAT:
+        return deviation / sd
+    return 0.0 if deviation == 0.0 else _OFF_FLAT
+
+
+@compiled
+def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG001
+    """Move mean and variance towards x."""
+    state.count += 1
+    weight = max(params.rate, 1.0 / state.count)
+    deviation = x - state.mean
+    state.mean += weight * deviation
+    state.variance = (1.0 - weight) * (state.variance + weight * deviation * deviation)
+
+
+@compiled
+def expect(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: ARG001
+    """Return the mean of the records before."""
+    return state.mean if state.count >= params.warm_up else nan
+
+
+EW_ZSCORE = Detector("ew_zscore", EwZScoreOptions, _layout, score, learn, expect)

@@ -1,0 +1,149 @@
+"""Domain events: past facts that the engine returns as values.
+
+The content of an event is a pure function of the records and the state: no wall clock, no host, no
+random id. The same input gives the same bytes, which is what lets a consumer drop repeats by id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from pynomaly.domain.outcome import Level, Reason
+from pynomaly.domain.record import RawRecord, Stream
+
+ID_BYTES = 16
+
+
+def event_id(kind: str, flow: str, stream: Stream, offset: int, *details: str | int) -> str:
+    """Derive an event's id from where its cause stands in the input.
+
+    Parameters
+    ----------
+    kind
+        Type of the event: the same record may cause several.
+    flow
+        Name of the flow.
+    stream, offset
+        The record (for a window: the window's start in epoch ns) that caused the event.
+    *details
+        Whatever else tells two events of one record apart (series, level).
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits, equal for equal arguments on every platform (BLAKE2b-128 over canonical JSON).
+    """
+    identity = [kind, flow, stream.name, stream.incarnation, stream.partition, offset, *details]
+    text = json.dumps(identity, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=ID_BYTES).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PartContribution:
+    """What one part (a detector on some fields) said of an anomalous record.
+
+    Parameters
+    ----------
+    part
+        Name of the part in the flow.
+    fields
+        Value fields it looked at.
+    score
+        The detector's own number; None while it warmed up.
+    severity
+        -log10 of the tail probability of that score in the series' own past; None while unknown.
+    contribution
+        What it added to the evidence; the contributions of an alert sum to its evidence.
+    """
+
+    part: str
+    fields: tuple[str, ...]
+    score: float | None
+    severity: float | None
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpan:
+    """The half-open span of event time ``[start_ns, end_ns)`` that an aggregate covers."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyDetected:
+    """A record (or a window) alerted at a level."""
+
+    id: str
+    flow: str
+    stream: Stream
+    offset: int
+    series: str
+    time_ns: int
+    level: Level
+    evidence: float
+    bar: float
+    values: dict[str, float]
+    expected: dict[str, float | None]
+    parts: tuple[PartContribution, ...]
+    window: WindowSpan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRejected:
+    """A record could not be used; its bytes go to the dead letters."""
+
+    id: str
+    flow: str
+    stream: Stream
+    offset: int
+    reason: Reason
+    raw: RawRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLate:
+    """A record came behind the watermark by more than the allowed lateness."""
+
+    id: str
+    flow: str
+    stream: Stream
+    offset: int
+    series: str
+    time_ns: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRefitted:
+    """A model fitted on a window of records took over at a record fixed in advance."""
+
+    id: str
+    flow: str
+    stream: Stream
+    offset: int
+    group: str
+    part: str
+    fit_number: int
+    model_hash: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRefitFailed:
+    """A scheduled fit failed; the model before it stays."""
+
+    id: str
+    flow: str
+    stream: Stream
+    offset: int
+    group: str
+    part: str
+    fit_number: int
+    error: str
+
+
+Event = AnomalyDetected | RecordRejected | RecordLate | ModelRefitted | ModelRefitFailed

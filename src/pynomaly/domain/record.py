@@ -1,0 +1,122 @@
+"""Records as columns: what one read of one input partition yields.
+
+A record never becomes a Python object on the hot path. A batch holds one row for every record that
+was read, refused ones included, so that "every record has exactly one outcome" is a matter of shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64Column = NDArray[np.int64]
+Float64Matrix = NDArray[np.float64]
+ByteColumn = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One input partition: the unit of order, time, state and replay.
+
+    Parameters
+    ----------
+    name
+        Topic, or path as the flow names it.
+    partition
+        Partition number; 0 where the source has none.
+    incarnation
+        Tells a recreated source of the same name from the old one (Kafka's topic id); may be empty.
+    """
+
+    name: str
+    partition: int = 0
+    incarnation: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.partition}]"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """Series keys as slices of one byte buffer: no Python string per record.
+
+    Row ``i`` is ``data[start[i] : start[i] + length[i]]``, UTF-8.
+    """
+
+    data: ByteColumn
+    start: Int64Column
+    length: Int64Column
+
+    @classmethod
+    def of(cls, keys: Sequence[bytes]) -> KeyColumn:
+        """Build a column from separate keys; costs about 0.1 us a key."""
+        length = np.fromiter(map(len, keys), np.int64, len(keys))
+        start = np.zeros(len(keys), np.int64)
+        np.cumsum(length[:-1], out=start[1:])
+        return cls(np.frombuffer(b"".join(keys), np.uint8), start, length)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, row: int) -> bytes:
+        begin = int(self.start[row])
+        return self.data[begin : begin + int(self.length[row])].tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """The bytes of a refused record as they arrived, for the dead letters."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """``n`` consecutive records of one stream as columns.
+
+    Parameters
+    ----------
+    stream
+        Where they come from.
+    offset
+        ``(n,)`` strictly increasing position in the stream.
+    time_ns
+        ``(n,)`` event time, UTC epoch nanoseconds; 0 in refused rows.
+    key
+        ``(n,)`` series keys; empty in refused rows.
+    values
+        ``(n, d)`` finite values in the order of the flow's value fields; NaN in refused rows.
+    refusal
+        ``(n,)`` a `Reason` of outcome *rejected*, or 0 for an accepted row.
+    raw
+        Row -> the refused record as it arrived.
+    """
+
+    stream: Stream
+    offset: Int64Column
+    time_ns: Int64Column
+    key: KeyColumn
+    values: Float64Matrix
+    refusal: ByteColumn
+    raw: Mapping[int, RawRecord] = field(default_factory=dict[int, RawRecord])
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def slice(self, start: int, stop: int) -> RecordBatch:
+        """Return rows ``start:stop`` as views of the same columns."""
+        rows = slice(start, stop)
+        return RecordBatch(
+            self.stream,
+            self.offset[rows],
+            self.time_ns[rows],
+            KeyColumn(self.key.data, self.key.start[rows], self.key.length[rows]),
+            self.values[rows],
+            self.refusal[rows],
+            {row - start: raw for row, raw in self.raw.items() if start <= row < stop},
+        )

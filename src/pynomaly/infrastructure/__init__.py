@@ -1,0 +1,1 @@
+"""Adapters of the control plane: settings, kernels, telemetry, adapted detectors."""
