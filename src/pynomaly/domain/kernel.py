@@ -31,7 +31,7 @@ _LOOP = '''
 
 @numba.njit(error_model="numpy", cache=True)
 def process(slot, refusal, time_ns, values, vectors, external, series, rules, states, params, part_rules,
-            calibrators, calibration, reason, level, evidence, bar, scores, severities, expected):
+            calibrators, calibration, reason, level, evidence, bar, scores, severities, contributions, expected):
     """Judge and learn every row in order; outputs are written in place."""
     rule = rules[0]
     for i in range(slot.shape[0]):
@@ -40,6 +40,7 @@ def process(slot, refusal, time_ns, values, vectors, external, series, rules, st
         bar[i] = nan
         scores[i, :] = nan
         severities[i, :] = nan
+        contributions[i, :] = 0.0
         expected[i, :] = nan
         if refusal[i] != 0:
             reason[i] = refusal[i]
@@ -150,10 +151,12 @@ def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
         yield f"    h{k} = held_back(part_rules[{k}][0], x{k}, e{k})"
         yield f"    if h{k} == 0:"
         yield f"        total += c{k}"
+        yield f"        contributions[i, {k}] = c{k}"
         yield f"    elif hold == 0 or h{k} < hold:"
         yield f"        hold = h{k}"
     else:
         yield f"    total += c{k}"
+        yield f"    contributions[i, {k}] = c{k}"
 
 
 def _learn_lines(k: int, index: PartIndex) -> Iterator[str]:

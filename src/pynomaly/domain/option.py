@@ -11,11 +11,12 @@ from pynomaly.domain.error import ConfigError, Problem
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What an option means, and the closed range its number must lie in."""
+    """What an option means, and the closed range its number, or the words its text, must lie in."""
 
     help: str
     low: float = -math.inf
     high: float = math.inf
+    choices: tuple[str, ...] = ()
 
 
 def option(
@@ -24,12 +25,13 @@ def option(
     *,
     low: float = -math.inf,
     high: float = math.inf,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """Declare one option: a dataclass field with a default, a sentence and a range.
+    """Declare one option: a dataclass field with a default, a sentence and a range or a choice of words.
 
     A default of None makes the option optional; its range then holds for given values.
     """
-    return field(default=default, metadata={"bound": Bound(meaning, low, high)})
+    return field(default=default, metadata={"bound": Bound(meaning, low, high, choices)})
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Options:
 
     def _problem(self, name: str) -> Problem | None:
         value, bound = getattr(self, name), self.bound(name)
+        if bound.choices and value not in bound.choices:
+            return Problem(name, f"must be {' or '.join(bound.choices)}, was {value!r}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         if math.isfinite(value) and bound.low <= value <= bound.high:

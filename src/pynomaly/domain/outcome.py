@@ -158,6 +158,8 @@ class Outcomes:
         ``(n, k)`` each part's own number; NaN while it warms up.
     severity
         ``(n, k)`` -log10 of the score's tail probability; NaN while unknown.
+    contribution
+        ``(n, k)`` what each part added to the evidence; 0 where a rule of the part held it back.
     expected
         ``(n, d)`` expected value of each field before the record was learned; NaN where no part knows.
     """
@@ -168,10 +170,35 @@ class Outcomes:
     bar: NDArray[np.float64]
     score: NDArray[np.float64]
     severity: NDArray[np.float64]
+    contribution: NDArray[np.float64]
     expected: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.reason)
+
+    @classmethod
+    def empty(cls, records: int, parts: int, fields: int) -> Outcomes:
+        """Allocate columns for a kernel to fill."""
+        return cls(
+            reason=np.empty(records, np.uint8),
+            level=np.empty(records, np.uint8),
+            evidence=np.empty(records),
+            bar=np.empty(records),
+            score=np.empty((records, parts)),
+            severity=np.empty((records, parts)),
+            contribution=np.empty((records, parts)),
+            expected=np.empty((records, fields)),
+        )
+
+    @classmethod
+    def unscored(cls, reason: NDArray[np.uint8]) -> Outcomes:
+        """Return outcomes of records that were not scored, for the reasons given."""
+        outcomes = cls.empty(len(reason), 0, 0)
+        outcomes.reason[:] = reason
+        outcomes.level[:] = 0
+        outcomes.evidence[:] = np.nan
+        outcomes.bar[:] = np.nan
+        return outcomes
 
     @property
     def outcome(self) -> NDArray[np.uint8]:

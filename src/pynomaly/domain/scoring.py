@@ -91,16 +91,7 @@ class Scoring:
             ``(n, m)`` scores of the adapted parts, in the plan's order.
         """
         self._reserve(series_count)
-        n, k, d = len(slot), len(self._plan.parts), len(self._plan.fields)
-        outcomes = Outcomes(
-            reason=np.empty(n, np.uint8),
-            level=np.empty(n, np.uint8),
-            evidence=np.empty(n),
-            bar=np.empty(n),
-            score=np.empty((n, k)),
-            severity=np.empty((n, k)),
-            expected=np.empty((n, d)),
-        )
+        outcomes = Outcomes.empty(len(slot), len(self._plan.parts), len(self._plan.fields))
         self._process(
             slot,
             refusal,
@@ -121,6 +112,7 @@ class Scoring:
             outcomes.bar,
             outcomes.score,
             outcomes.severity,
+            outcomes.contribution,
             outcomes.expected,
         )
         return outcomes

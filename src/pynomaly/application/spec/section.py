@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """Stands in for the value of a key that its section does not know, so that the complaint can say which it does."""
+
+    known: tuple[str, ...]
+    reason: str | None
 
 
 class Section(BaseModel):
@@ -12,6 +23,40 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    absent: ClassVar[Mapping[str, str]] = {}
+    """Keys that an operator may look for here, with the reason why there are none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_keys(cls, data: object) -> object:
+        if not isinstance(data, Mapping):
+            return data
+        keys = {field.alias or name: field for name, field in cls.model_fields.items()}
+        given = cast("Mapping[object, object]", data)
+        return {key: cls._read(str(key), value, keys) for key, value in given.items()}
+
+    @classmethod
+    def _read(cls, key: str, value: object, keys: Mapping[str, FieldInfo]) -> object:
+        if key not in keys:
+            return UnknownKey(tuple(keys), cls.absent.get(key))
+        if isinstance(value, bool) and _is_number(keys[key].annotation):
+            return str(value).lower()  # else `true` would count as 1
+        return value
+
+
+def _is_number(annotation: object) -> bool:
+    kinds = {annotation, *get_args(annotation)}
+    return bool(kinds & {int, float}) and bool not in kinds
+
+
+def _with_kind(given: object) -> object:
+    return {"kind": None, **cast("Mapping[str, object]", given)} if isinstance(given, Mapping) else given
+
+
+#: Makes a missing `kind` a wrong one, so that the complaint lists the kinds there are.
+KIND = BeforeValidator(_with_kind)
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
+BatchRecords = Annotated[int, Field(ge=1, le=1_000_000)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

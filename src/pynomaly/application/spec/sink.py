@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pynomaly.application.spec.section import Name, Seconds, Section
+from pynomaly.application.spec.section import KIND, Name, Seconds, Section
 from pynomaly.application.spec.source import KafkaConnection
 
 
@@ -44,7 +44,8 @@ class MemorySink(Section):
     """Which broker of this process."""
 
 
-SinkSpec = Annotated[KafkaSink | FileSink | TerminalSink | MemorySink, Field(discriminator="kind")]
+SinkSpec = Annotated[KafkaSink | FileSink | TerminalSink | MemorySink, Field(discriminator="kind"), KIND]
+RowSinkSpec = Annotated[FileSink | MemorySink, Field(discriminator="kind"), KIND]
 
 
 class OutputSpec(Section):
@@ -56,7 +57,7 @@ class OutputSpec(Section):
     """Rejected records with their reason and raw bytes; none: they are only counted."""
     late: SinkSpec | None = None
     """Records behind the watermark; none: they are only counted."""
-    outcomes: FileSink | MemorySink | None = None
+    outcomes: RowSinkSpec | None = None
     """One line for each record that is not normal (or for every one, see `outcomes_of`)."""
     outcomes_of: Literal["not_normal", "all"] = "not_normal"
     """Which records the outcomes file lists."""

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pynomaly.application.spec.section import Name, Seconds, Section
+from pynomaly.application.spec.section import KIND, BatchRecords, Name, Seconds, Section
+
+ClientSetting = str | int | float | bool
 
 
 class KafkaConnection(Section):
@@ -14,8 +16,8 @@ class KafkaConnection(Section):
 
     bootstrap: Name
     """Comma-separated `host:port` list."""
-    client: dict[str, str | int | float | bool] = Field(default_factory=dict[str, str | int | float | bool])
-    """Further librdkafka settings by their own names."""
+    client: dict[str, ClientSetting] = Field(default_factory=dict[str, ClientSetting], repr=False)
+    """Further librdkafka settings by their own names; secrets belong here, as `${NAME}`, and are never shown."""
     timeout_s: Seconds = 20.0
     """How long start-up waits for the brokers, and an outage may last, before the flow stops [s]."""
 
@@ -34,7 +36,7 @@ class KafkaSource(KafkaConnection):
     """Encoding of the record values."""
     decoder: Literal["auto", "fast", "portable"] = "auto"
     """`fast` scans flat JSON in compiled code, `portable` is orjson; both give the same rows."""
-    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    batch_records: BatchRecords = 10_000
     """Most records in one read."""
 
 
@@ -52,7 +54,7 @@ class FileSource(Section):
     """Wait for more at the end of the file, as `tail -f` does."""
     decoder: Literal["auto", "fast", "portable"] = "auto"
     """Decoder of JSON lines; see the Kafka source."""
-    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    batch_records: BatchRecords = 10_000
     """Most records in one read."""
 
 
@@ -62,7 +64,7 @@ class DatasetSource(Section):
     kind: Literal["dataset"]
     name: Literal["water_flow"]
     """Which data."""
-    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    batch_records: BatchRecords = 10_000
     """Most records in one read."""
 
 
@@ -78,8 +80,10 @@ class MemorySource(Section):
     """Encoding of the record values."""
     decoder: Literal["auto", "fast", "portable"] = "auto"
     """Decoder; see the Kafka source."""
-    batch_records: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    batch_records: BatchRecords = 10_000
     """Most records in one read."""
 
 
-SourceSpec = Annotated[KafkaSource | FileSource | DatasetSource | MemorySource, Field(discriminator="kind")]
+SourceSpec = Annotated[
+    KafkaSource | FileSource | DatasetSource | MemorySource, Field(discriminator="kind"), KIND
+]

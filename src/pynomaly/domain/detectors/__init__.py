@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
+from pynomaly.domain.detectors.half_space_trees import HALF_SPACE_TREES
+from pynomaly.domain.detectors.running_range import RUNNING_RANGE
 from pynomaly.domain.detectors.seam import Detector
+from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
 
 #: Every native detector of this distribution.
-NATIVE_DETECTORS: Final[dict[str, Detector]] = {detector.name: detector for detector in (EW_ZSCORE,)}
+NATIVE_DETECTORS: Final[dict[str, Detector]] = {
+    detector.name: detector for detector in (EW_ZSCORE, RUNNING_RANGE, SEASONAL_SLOT, HALF_SPACE_TREES)
+}
 
 __all__ = ["NATIVE_DETECTORS", "Detector"]

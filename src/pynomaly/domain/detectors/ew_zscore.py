@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import nan, sqrt
 
+from pynomaly.domain.detectors.magnitude import bounded, deviations, learnable
 from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, row, zeros
 from pynomaly.domain.jit import compiled
 from pynomaly.domain.option import Options, option
-
-_FLAT = 1e-12  # a standard deviation below this is no scale at all
-_OFF_FLAT = 10.0  # score of any move away from a series that never moved
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,7 @@ class EwZScoreOptions(Options):
 
     Mean and variance follow West (1979), "Updating mean and variance estimates", with weights that decay
     exponentially; until the half-life is filled they are the plain mean and variance of all records so far.
+    Deviations are learned up to 100 standard deviations, so that one corrupt value does not blind it.
     """
 
     half_life: float = option(200.0, "records after which a record counts half", low=1.0, high=1e9)
@@ -41,19 +40,17 @@ def score(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: AR
     """Return |x - mean| / sd of the records before, NaN until warm."""
     if state.count < params.warm_up:
         return nan
-    deviation = abs(x - state.mean)
-    sd = sqrt(state.variance)
-    if sd > _FLAT:
-        return deviation / sd
-    return 0.0 if deviation == 0.0 else _OFF_FLAT
+    return deviations(abs(bounded(x) - state.mean), sqrt(state.variance), state.mean)
 
 
 @compiled
 def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG001
     """Move mean and variance towards x."""
+    deviation = bounded(x) - state.mean
+    if state.count >= params.warm_up:
+        deviation = learnable(deviation, sqrt(state.variance), state.mean)
     state.count += 1
     weight = max(params.rate, 1.0 / state.count)
-    deviation = x - state.mean
     state.mean += weight * deviation
     state.variance = (1.0 - weight) * (state.variance + weight * deviation * deviation)
 

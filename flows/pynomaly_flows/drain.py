@@ -1,0 +1,50 @@
+"""Stop on request: finish what was read, make it durable, exit 0.
+
+Bytewax dies at once on SIGTERM and aborts without a snapshot on SIGINT. Here a signal only sets a flag; every source
+partition then reports its end, the dataflow runs dry, and the last epoch is committed at the exact offset.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Drain:
+    """A request to stop, that source partitions look at before each read."""
+
+    def __init__(self) -> None:
+        self._event = Event()
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._event.is_set()
+
+    def request(self) -> None:
+        """Ask to stop; a signal handler may call it."""
+        self._event.set()
+
+    def install(self) -> None:
+        """Let SIGTERM and SIGINT request the drain, for the rest of the process; call from the main thread."""
+        for number in _SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT request the drain inside a block; call from the main thread."""
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.request()

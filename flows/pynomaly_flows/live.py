@@ -1,0 +1,80 @@
+"""Run a flow live: state folder, doctor, dataflow, drain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from bytewax.recovery import RecoveryConfig
+from bytewax.testing import run_main
+
+from pynomaly.application.telemetry import Telemetry
+from pynomaly.bootstrap import Services
+from pynomaly.domain.error import PynomalyError
+from pynomaly_flows.drain import Drain
+from pynomaly_flows.source import Source
+from pynomaly_flows.state_folder import FlowIdentity, StateFolder
+from pynomaly_flows.topology import build_dataflow
+from pynomaly_flows.unpickling import guarded_unpickling
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How a live run starts and stops.
+
+    Parameters
+    ----------
+    state
+        Folder of the durable state.
+    until_end
+        Stop, drained and durable, when every partition has reached the end it had at start.
+    reset_state
+        Forget the saved state first.
+    """
+
+    state: Path
+    until_end: bool = False
+    reset_state: bool = False
+
+
+def run_live(services: Services, telemetry: Telemetry, options: LiveOptions) -> None:
+    """Run until told to stop by SIGTERM or SIGINT, or until the end; return when everything is durable.
+
+    Raises
+    ------
+    PynomalyError
+        Whatever stopped the flow, as the adapter or the engine said it.
+    """
+    folder = StateFolder(options.state)
+    drain = Drain()
+    with folder.lock():
+        if options.reset_state:
+            folder.reset()
+        folder.prepare(FlowIdentity(services.plan.name, services.plan.fingerprint))
+        source = Source(services.source, drain, telemetry, bounded=options.until_end)
+        outputs = services.outputs(folder.outputs)
+        flow = build_dataflow(services.plan.name, source, services.engine_for, outputs, telemetry)
+        folder.take_prepared()
+        with guarded_unpickling(), drain.on_signals(), _own_errors():
+            run_main(
+                flow,
+                epoch_interval=timedelta(seconds=services.checkpoint_every_s),
+                recovery_config=RecoveryConfig(folder.recovery),
+            )
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Raise the error that an adapter or the engine raised, instead of what Bytewax wrapped around it."""
+    try:
+        yield
+    except BaseException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, PynomalyError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise cause from None

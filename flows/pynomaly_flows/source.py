@@ -1,0 +1,106 @@
+"""Our record sources as Bytewax sources: one item for each read, never one for each record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from pynomaly.application.ports import PartitionReader, RecordSource
+from pynomaly.application.telemetry import Telemetry
+from pynomaly.domain.record import RecordBatch
+from pynomaly_flows.drain import Drain
+
+KeyedBatch = tuple[str, RecordBatch]
+_SHORTEST_NAP_S = 0.002
+_LONGEST_NAP_S = 0.020  # a longer one would hold up the epochs of the whole dataflow
+
+
+class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
+    """One input partition; its name is the key of its batches, so the partition is the key group."""
+
+    def __init__(self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry) -> None:
+        self._name = name
+        self._reader = reader
+        self._drain = drain
+        self._telemetry = telemetry
+        self._nap_s = 0.0
+        self._snapshot: tuple[bytes, float] | None = None
+
+    def next_batch(self) -> list[KeyedBatch]:
+        """Return what is there now, as one item.
+
+        Raises
+        ------
+        StopIteration
+            At the end of a bounded read, or when a drain is requested.
+        """
+        self._telemetry.input_polled()
+        self._confirm_snapshot()
+        if self._drain.requested:
+            raise StopIteration
+        batch = self._reader.poll()
+        lag = self._reader.lag
+        if lag is not None:
+            self._telemetry.lag_measured(self._reader.stream, lag)
+        if batch is not None and len(batch) > 0:
+            self._nap_s = 0.0
+            return [(self._name, batch)]
+        if self._reader.at_end:
+            raise StopIteration
+        self._nap_s = min(max(2 * self._nap_s, _SHORTEST_NAP_S), _LONGEST_NAP_S)
+        return []
+
+    def next_awake(self) -> datetime | None:
+        """Return when to ask again; at once while there is data."""
+        return datetime.now(UTC) + timedelta(seconds=self._nap_s) if self._nap_s > 0 else None
+
+    def snapshot(self) -> bytes:
+        """Return the position to resume from."""
+        position = self._reader.position()
+        self._snapshot = (position, perf_counter())
+        return position
+
+    def close(self) -> None:
+        """Close the reader."""
+        self._reader.close()
+
+    def _confirm_snapshot(self) -> None:
+        """Bytewax reads on only after the snapshot's epoch is durable everywhere: the first read proves it."""
+        if self._snapshot is not None:
+            position, since = self._snapshot
+            self._snapshot = None
+            self._telemetry.checkpoint_stalled(perf_counter() - since)
+            self._reader.confirm(position)
+
+
+class Source(FixedPartitionedSource[KeyedBatch, bytes]):
+    """A record source with its partitions as Bytewax wants them.
+
+    Parameters
+    ----------
+    source
+        The input.
+    bounded
+        Whether to stop at the end that each partition has at its opening.
+    drain
+        Looked at before each read.
+    telemetry
+        Told of polls, lag and stalls.
+    """
+
+    def __init__(self, source: RecordSource, drain: Drain, telemetry: Telemetry, *, bounded: bool) -> None:
+        self._source = source
+        self._drain = drain
+        self._telemetry = telemetry
+        self._bounded = bounded
+
+    def list_parts(self) -> list[str]:
+        """Name the partitions."""
+        return self._source.partitions()
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Partition:  # noqa: ARG002
+        """Open a partition where it stood."""
+        reader = self._source.open(for_part, resume_state, bounded=self._bounded)
+        return Partition(for_part, reader, self._drain, self._telemetry)

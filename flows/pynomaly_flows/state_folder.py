@@ -1,0 +1,163 @@
+"""The folder in which a flow's durable state lives.
+
+::
+
+    STATE/
+      lock                  held by the one process that may use the folder
+      recovery/             Bytewax's store: snapshots as our own checksummed bytes
+      recovery/flow.json    whose state this is: flow, fingerprint, identity of the store
+      outputs/              how long each output file was before the first record
+      prepared              exists between the doctor and the start: no store is resumed without the doctor
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from bytewax.recovery import init_db_dir
+
+from pynomaly.domain.error import StateError
+
+
+@dataclass(frozen=True, slots=True)
+class FlowIdentity:
+    """Whose state a folder holds."""
+
+    flow: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """Paths of a state folder."""
+
+    root: Path
+
+    @property
+    def recovery(self) -> Path:
+        """Bytewax's store."""
+        return self.root / "recovery"
+
+    @property
+    def outputs(self) -> Path:
+        """Ledger of output files."""
+        return self.root / "outputs"
+
+    @property
+    def identity(self) -> Path:
+        """Whose state this is."""
+        return self.recovery / "flow.json"
+
+    @property
+    def prepared(self) -> Path:
+        """Mark left by the doctor, taken away by the start."""
+        return self.root / "prepared"
+
+    def lock(self) -> IO[str]:
+        """Take the folder for this process, until the returned file is closed.
+
+        Raises
+        ------
+        StateError
+            When another process holds it; it goes on undisturbed.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        handle = (self.root / "lock").open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            handle.close()
+            raise StateError(
+                f"state folder {self.root} must not be in use, was held by process {holder}: "
+                "stop that one first, or give this flow another --state folder"
+            ) from None
+        handle.seek(0)
+        handle.truncate()
+        handle.write(f"{os.getpid()}\n")
+        handle.flush()
+        return handle
+
+    def prepare(self, identity: FlowIdentity) -> None:
+        """Make the folder ready for one start: create it, or check and doctor what is there. Hold the lock.
+
+        Raises
+        ------
+        StateError
+            When the state is damaged, foreign or of another specification.
+        """
+        store_id = self._check_identity(identity) if self.recovery.exists() else self._create(identity)
+        _run_doctor(self.recovery, store_id)
+        self.prepared.touch()
+
+    def take_prepared(self) -> None:
+        """Use up the doctor's mark at a start.
+
+        Raises
+        ------
+        StateError
+            When the doctor has not seen the store since it was last run.
+        """
+        try:
+            self.prepared.unlink()
+        except FileNotFoundError:
+            raise StateError(
+                f"state folder {self.root} must be prepared before each start, was not: "
+                "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
+            ) from None
+
+    def reset(self) -> None:
+        """Forget everything but the lock; the next start begins at the configured position."""
+        self.prepared.unlink(missing_ok=True)
+        for folder in (self.recovery, self.outputs):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _create(self, identity: FlowIdentity) -> str:
+        """Make a store beside its place and move it there whole: a crash leaves all of it or nothing."""
+        shutil.rmtree(self.outputs, ignore_errors=True)
+        self.outputs.mkdir()
+        draft = self.root / "recovery.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        init_db_dir(draft, 1)
+        store_id = uuid.uuid4().hex
+        with (draft / self.identity.name).open("w") as file:
+            json.dump({**asdict(identity), "store": store_id}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self.recovery)
+        return store_id
+
+    def _check_identity(self, identity: FlowIdentity) -> str:
+        try:
+            saved = json.loads(self.identity.read_text())
+            store_id = str(saved["store"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateError(
+                f"{self.identity} must say whose state this is, was missing or unreadable ({error!r}): "
+                "restore the state folder from a backup, or start over with --reset-state"
+            ) from error
+        for name, value in asdict(identity).items():
+            if saved.get(name) != value:
+                raise StateError(
+                    f"state folder {self.root}: {name} must be {value!r}, was {saved.get(name)!r}: "
+                    "give the flow its own --state folder, or start over with --reset-state"
+                )
+        return store_id
+
+
+def _run_doctor(recovery: Path, store_id: str) -> None:
+    command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if finished.returncode != 0:
+        raise StateError(finished.stderr.strip() or f"the recovery doctor failed with {finished.returncode}")

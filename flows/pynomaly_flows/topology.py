@@ -1,0 +1,53 @@
+"""The dataflow: records -> engine -> outputs. Step ids are keys of the recovery store and never change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from pynomaly.application.engine import DetectionResult, EngineFactory
+from pynomaly.application.output import Output
+from pynomaly.application.ports import Message
+from pynomaly.application.telemetry import Telemetry
+from pynomaly_flows.engine_step import EngineStep
+from pynomaly_flows.sink import OutputSink
+from pynomaly_flows.source import Source
+
+KeyedResult = tuple[str, DetectionResult]
+KeyedMessages = tuple[str, Sequence[Message]]
+
+
+def build_dataflow(
+    name: str, source: Source, engine_for: EngineFactory, outputs: Sequence[Output], telemetry: Telemetry
+) -> Dataflow:
+    """Wire a flow.
+
+    Parameters
+    ----------
+    name
+        Name of the flow; part of every step id.
+    source
+        Yields ``(partition, batch)``: the partition is the key group, so nothing is split or shuffled.
+    engine_for
+        Makes the engine of a stream.
+    outputs
+        Where the results go.
+    telemetry
+        Told of every batch, checkpoint and delivery.
+    """
+    flow = Dataflow(name)
+    records = op.input("records", flow, source)
+    results = op.stateful_batch("engine", records, partial(EngineStep, engine_for, telemetry))
+    for output in outputs:
+        messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output))
+        op.output(f"output-{output.name}", messages, OutputSink(output, telemetry))
+    return flow
+
+
+def _encode(output: Output, keyed: KeyedResult) -> list[KeyedMessages]:
+    key, result = keyed
+    messages = output.encode(result)
+    return [(key, messages)] if messages else []

@@ -1,0 +1,276 @@
+"""The engine: one stream's records in, outcomes and events out. It knows no runner, no broker, no clock.
+
+The same engine replays history and runs live. Nothing in it depends on where batches are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from pynomaly.domain.adapted import AcceptedRows, AdaptedPart, PartContext
+from pynomaly.domain.error import StateError
+from pynomaly.domain.event import Event
+from pynomaly.domain.outcome import Outcomes
+from pynomaly.domain.plan import AdaptedSource, ScoringPlan
+from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, RecordBatch, Stream
+from pynomaly.domain.report import Reporter
+from pynomaly.domain.scoring import ProcessKernel, Scoring
+from pynomaly.domain.series import FindSlots, SeriesIndex, find_slots
+from pynomaly.domain.state import StateImage, pack, unpack
+from pynomaly.domain.windows import ClosedWindows, WindowPlan, Windows
+
+_STATE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlan:
+    """A flow, resolved: everything that decides about scores, outcomes and ids.
+
+    Parameters
+    ----------
+    name
+        Name of the flow; part of every id.
+    fields
+        Value columns of the records.
+    scoring
+        What is scored: the records, or the aggregates of their windows.
+    window
+        How records become windows; None scores the records themselves.
+    series_limit
+        Most series one stream may hold.
+    fingerprint
+        Hash of all of this as the operator wrote it; state of another fingerprint is refused.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    scoring: ScoringPlan
+    window: WindowPlan | None = None
+    series_limit: int = 1_000_000
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """The machine code of one flow."""
+
+    process: ProcessKernel
+    find_slots: FindSlots = find_slots
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredWindows:
+    """Windows that closed, and what became of them."""
+
+    closed: ClosedWindows
+    outcomes: Outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionResult:
+    """What became of one batch.
+
+    Parameters
+    ----------
+    batch
+        The records.
+    slot
+        ``(n,)`` series number of each accepted record.
+    outcomes
+        One for each record.
+    events
+        What happened, in the order of the stream.
+    windows
+        Windows that the batch closed; None in a flow without windows.
+    """
+
+    batch: RecordBatch
+    slot: Int64Column
+    outcomes: Outcomes
+    events: tuple[Event, ...]
+    windows: ScoredWindows | None = None
+
+
+@dataclass(slots=True)
+class _Progress:
+    last_offset: int = -1
+    records: int = 0
+
+
+class Engine:
+    """Processes the batches of one stream, in order.
+
+    Parameters
+    ----------
+    plan
+        The flow.
+    stream
+        The input partition whose records come.
+    kernels
+        Compiled code for ``plan``.
+    """
+
+    def __init__(self, plan: FlowPlan, stream: Stream, kernels: Kernels) -> None:
+        self._plan = plan
+        self._stream = stream
+        self._series = SeriesIndex(plan.series_limit, kernels.find_slots)
+        self._scoring = Scoring(plan.scoring, kernels.process)
+        self._windows = None if plan.window is None else Windows(plan.window, len(plan.fields))
+        self._adapted = _adapted_parts(plan, stream)
+        self._reporter = Reporter(plan.name, stream, plan.fields, plan.scoring, self._series.key)
+        self._progress = _Progress()
+
+    @property
+    def series_count(self) -> int:
+        """Series seen so far."""
+        return len(self._series)
+
+    @property
+    def records(self) -> int:
+        """Records processed since the first start, over all restarts."""
+        return self._progress.records
+
+    def series_key(self, slot: int) -> str:
+        """Return the key of a series number."""
+        return self._series.key(slot)
+
+    def process(self, batch: RecordBatch) -> DetectionResult:
+        """Judge and learn a batch.
+
+        Raises
+        ------
+        StateError
+            When the batch does not come after the last one: records would count twice.
+        """
+        self._advance(batch)
+        refusal = batch.refusal.copy()
+        slot = self._series.slots(batch.key, refusal)
+        rejected = self._reporter.rejected(batch)
+        if self._windows is None:
+            return self._process_records(batch, slot, refusal, rejected)
+        return self._process_windows(self._windows, batch, slot, refusal, rejected)
+
+    def snapshot(self) -> bytes:
+        """Return the whole state after the last batch, verifiable and free of pickle."""
+        images: dict[str, StateImage] = {
+            "series": self._series.snapshot(),
+            "scoring": self._scoring.snapshot(self.series_count),
+        }
+        if self._windows is not None:
+            images["windows"] = self._windows.snapshot()
+        images.update({f"part {name}": part.snapshot() for name, part in self._adapted.items()})
+        header = {
+            "version": _STATE_VERSION,
+            "flow": self._plan.name,
+            "fingerprint": self._plan.fingerprint,
+            "stream": [self._stream.name, self._stream.partition, self._stream.incarnation],
+            "last_offset": self._progress.last_offset,
+            "records": self._progress.records,
+        }
+        sections = {name: np.frombuffer(pack(image), np.uint8) for name, image in images.items()}
+        return pack(StateImage(header, sections))
+
+    def restore(self, state: bytes) -> None:
+        """Take over a snapshot.
+
+        Raises
+        ------
+        StateError
+            When it is damaged, or of another flow, stream, specification or version.
+        """
+        image = unpack(state)
+        self._check_origin(image.header)
+        images = {name: unpack(section.tobytes()) for name, section in image.sections.items()}
+        self._series.restore(images["series"])
+        self._scoring.restore(images["scoring"])
+        if self._windows is not None:
+            self._windows.restore(images["windows"])
+        for name, part in self._adapted.items():
+            part.restore(images[f"part {name}"])
+        self._progress = _Progress(int(str(image.header["last_offset"])), int(str(image.header["records"])))
+
+    def close(self) -> None:
+        """Release what adapted detectors hold."""
+        for part in self._adapted.values():
+            part.close()
+
+    def _advance(self, batch: RecordBatch) -> None:
+        if len(batch) == 0:
+            return
+        first = int(batch.offset[0])
+        if first <= self._progress.last_offset:
+            raise StateError(
+                f"{self._stream}: next offset must be above {self._progress.last_offset}, was {first}: "
+                "the input and the saved state do not belong together"
+            )
+        self._progress = _Progress(int(batch.offset[-1]), self._progress.records + len(batch))
+
+    def _process_records(
+        self, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn, rejected: Iterator[Event]
+    ) -> DetectionResult:
+        outcomes, fits = self._score(batch.offset, batch.time_ns, slot, refusal, batch.values)
+        anomalies = self._reporter.anomalous_records(batch, slot, outcomes)
+        return DetectionResult(batch, slot, outcomes, tuple(chain(rejected, fits, anomalies)))
+
+    def _process_windows(
+        self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn, rejected: Iterator[Event]
+    ) -> DetectionResult:
+        windows.grow(self.series_count)
+        absorbed = windows.absorb(slot, batch.offset, batch.time_ns, batch.values, refusal)
+        closed = absorbed.closed
+        accepted = np.zeros(len(closed.slot), np.uint8)
+        scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, accepted, closed.values)
+        outcomes = Outcomes.unscored(absorbed.reason)
+        anomalies = self._reporter.anomalous_windows(closed.slot, closed.start_ns, closed.end_ns, closed.values, scored)
+        late = self._reporter.late(batch, slot, outcomes)
+        events = tuple(chain(rejected, late, fits, anomalies))
+        return DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, scored))
+
+    def _score(
+        self, offset: Int64Column, time_ns: Int64Column, slot: Int64Column, refusal: ByteColumn, values: Float64Matrix
+    ) -> tuple[Outcomes, list[Event]]:
+        """Score rows in order: first with the adapted parts, then all parts together in the fused kernel."""
+        external = np.full((len(slot), len(self._adapted)), np.nan)
+        fits: list[Event] = []
+        if self._adapted:
+            accepted = refusal == 0
+            for column, (name, part) in enumerate(self._adapted.items()):
+                fields = list(self._adapted_fields[name])
+                rows = AcceptedRows(offset[accepted], time_ns[accepted], slot[accepted], values[accepted][:, fields])
+                external[accepted, column], happened = part.process(rows)
+                fits.extend(happened)
+        outcomes = self._scoring.process(slot, refusal, time_ns, values, external, self.series_count)
+        return outcomes, fits
+
+    @property
+    def _adapted_fields(self) -> dict[str, tuple[int, ...]]:
+        return {part.name: part.fields for part in self._plan.scoring.parts}
+
+    def _check_origin(self, header: Mapping[str, object]) -> None:
+        expected = {
+            "version": _STATE_VERSION,
+            "flow": self._plan.name,
+            "fingerprint": self._plan.fingerprint,
+            "stream": [self._stream.name, self._stream.partition, self._stream.incarnation],
+        }
+        for name, value in expected.items():
+            if header.get(name) != value:
+                raise StateError(
+                    f"saved state of {self._stream}: {name} must be {value!r}, was {header.get(name)!r}; "
+                    "give the flow its own --state folder, or start over with --reset-state"
+                )
+
+
+def _adapted_parts(plan: FlowPlan, stream: Stream) -> dict[str, AdaptedPart]:
+    return {
+        part.name: part.source.factory(PartContext(plan.name, stream, part.name))
+        for part in plan.scoring.parts
+        if isinstance(part.source, AdaptedSource)
+    }
+
+
+EngineFactory = Callable[[Stream], Engine]

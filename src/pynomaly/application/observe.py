@@ -1,0 +1,48 @@
+"""Tell telemetry what became of a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pynomaly.application.engine import DetectionResult, Engine
+from pynomaly.application.telemetry import BatchProcessed, Telemetry
+from pynomaly.domain.event import ModelRefitFailed, ModelRefitted
+from pynomaly.domain.outcome import Level, Reason
+
+
+def observe(result: DetectionResult, engine: Engine, seconds: float, telemetry: Telemetry) -> None:
+    """Report one batch; costs some us a batch.
+
+    Parameters
+    ----------
+    result
+        What the engine returned.
+    engine
+        The engine, after the batch.
+    seconds
+        Wall time that the batch took [s].
+    """
+    batch = result.batch
+    outcomes = result.outcomes if result.windows is None else result.windows.outcomes
+    heights = np.bincount(outcomes.level, minlength=len(Level))
+    accepted = batch.time_ns[batch.refusal == 0]
+    telemetry.batch_processed(
+        BatchProcessed(
+            stream=batch.stream,
+            seconds=seconds,
+            by_reason=result.outcomes.count_by_reason(),
+            alerts={level: int(heights[level]) for level in Level if level is not Level.NONE and heights[level]},
+            newest_time_ns=int(accepted.max()) if len(accepted) else None,
+            windows=_windows_by_reason(result),
+        )
+    )
+    telemetry.series_counted(batch.stream, engine.series_count)
+    for event in result.events:
+        if isinstance(event, ModelRefitted):
+            telemetry.model_refitted(event.part)
+        elif isinstance(event, ModelRefitFailed):
+            telemetry.model_refit_failed(event.part)
+
+
+def _windows_by_reason(result: DetectionResult) -> dict[Reason, int]:
+    return {} if result.windows is None else result.windows.outcomes.count_by_reason()

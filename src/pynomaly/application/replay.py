@@ -1,0 +1,52 @@
+"""Run history through the engine, in this process, as fast as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from pynomaly.application.engine import DetectionResult, Engine, EngineFactory
+from pynomaly.application.ports import PartitionReader, RecordSource
+from pynomaly.domain.record import RecordBatch
+
+Take = Callable[[DetectionResult], None]
+
+
+def replay(source: RecordSource, engine_for: EngineFactory, take: Take, *, most_records: int | None = None) -> None:
+    """Process every partition of a source from its start to the end it has now.
+
+    Partitions are read one after another: they share nothing, so their order changes no outcome.
+
+    Parameters
+    ----------
+    source, engine_for
+        The input, and the engine of each of its streams.
+    take
+        Called with every result, in the order of its stream.
+    most_records
+        Cut batches to at most this many records; outcomes do not depend on it.
+    """
+    for partition in source.partitions():
+        reader = source.open(partition, None, bounded=True)
+        engine = engine_for(reader.stream)
+        try:
+            for batch in _batches(reader, most_records):
+                take(engine.process(batch))
+        finally:
+            engine.close()
+            reader.close()
+
+
+def detect(batches: Iterable[RecordBatch], engine: Engine) -> Iterator[DetectionResult]:
+    """Process the batches of one stream, in order."""
+    for batch in batches:
+        yield engine.process(batch)
+
+
+def _batches(reader: PartitionReader, most_records: int | None) -> Iterator[RecordBatch]:
+    while not reader.at_end:
+        batch = reader.poll()
+        if batch is None:
+            continue
+        size = len(batch) if most_records is None else most_records
+        for start in range(0, len(batch), max(size, 1)):
+            yield batch.slice(start, start + size)

@@ -1,0 +1,76 @@
+"""When evidence becomes an alert, and how urgent it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from pynomaly.application.spec.option import option_key
+from pynomaly.application.spec.section import Section
+from pynomaly.domain.decision import AlertPolicyOptions
+from pynomaly.domain.outcome import Level
+
+
+class LevelsSpec(Section):
+    """Evidence at which each level begins; a level without a number never alerts."""
+
+    watch: float | None = Field(None, ge=0, le=1e6)
+    """Worth a look."""
+    warning: float | None = Field(None, ge=0, le=1e6)
+    """Worth an interruption."""
+    critical: float | None = Field(None, ge=0, le=1e6)
+    """Worth waking someone."""
+
+    @field_validator("warning", "critical")
+    @classmethod
+    def _above_lower_levels(cls, bar: float | None, info: ValidationInfo) -> float | None:
+        lower = [known for known in info.data.values() if known is not None]
+        if bar is not None and lower and bar <= max(lower):
+            raise ValueError(f"must be greater than the level below it ({max(lower):g})")
+        return bar
+
+
+class AlertSpec(Section):
+    """Alert at a level when the evidence reaches its bar: level + habituation * ln(1 + past alerts) + bump.
+
+    Each level keeps its own memory, so that a series that alerts at `watch` still alerts when it gets worse.
+    """
+
+    levels: LevelsSpec | None = None
+    """Evidence of each level; none: watch 2.3, warning 4 and critical 6, as far as the parts can reach them."""
+    bump: float = option_key(AlertPolicyOptions, "bump")
+    bump_half_life: float = option_key(AlertPolicyOptions, "bump_half_life")
+    habituation: float = option_key(AlertPolicyOptions, "habituation")
+    habituation_half_life: float = option_key(AlertPolicyOptions, "habituation_half_life")
+    habituation_from: int = option_key(AlertPolicyOptions, "habituation_from")
+
+    @field_validator("levels")
+    @classmethod
+    def _alerts_at_all(cls, levels: LevelsSpec | None) -> LevelsSpec | None:
+        if levels is not None and {levels.watch, levels.warning, levels.critical} == {None}:
+            raise ValueError("must give at least one of watch, warning and critical")
+        return levels
+
+    def policy(self, reach: float) -> AlertPolicyOptions:
+        """Return the alert policy of parts that together reach at most this evidence."""
+        policy = AlertPolicyOptions(
+            bump=self.bump,
+            bump_half_life=self.bump_half_life,
+            habituation=self.habituation,
+            habituation_half_life=self.habituation_half_life,
+            habituation_from=self.habituation_from,
+        )
+        if self.levels is not None:
+            return replace(policy, **self.levels.model_dump())
+        return replace(policy, **{name: None for name, bar in _bars(policy).items() if bar > reach})
+
+
+def levels_of(policy: AlertPolicyOptions) -> dict[Level, float]:
+    """Return the evidence of each level that is in use, lowest first."""
+    return {Level[name.upper()]: bar for name, bar in _bars(policy).items()}
+
+
+def _bars(policy: AlertPolicyOptions) -> dict[str, float]:
+    bars = {"watch": policy.watch, "warning": policy.warning, "critical": policy.critical}
+    return {name: bar for name, bar in bars.items() if bar is not None}

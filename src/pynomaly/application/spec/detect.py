@@ -1,0 +1,194 @@
+"""The detectors of a flow: native ones, and those of River and PyOD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from pynomaly.application.spec.option import from_options, to_options
+from pynomaly.application.spec.section import Name, NonNegative, Section
+from pynomaly.domain.calibration import CalibrationOptions
+from pynomaly.domain.detectors import Detector
+from pynomaly.domain.learning_guard import GuardOptions
+from pynomaly.domain.option import Options
+
+ValueT = TypeVar("ValueT")
+PartName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+ClassName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Direction = Literal["both", "above", "below"]
+Parameter = str | int | float | bool | None
+Parameters = dict[str, Parameter | tuple[Parameter, ...]]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class PartSpec(Section):
+    """What every entry of `detectors` can say."""
+
+    name: Annotated[PartName | None, Field(alias="as")] = None
+    """Name of the part in alerts; by default the detector's."""
+    fields: Annotated[tuple[Name, ...] | None, Field(min_length=1)] = None
+    """Fields it looks at (with a window `<field>.<aggregate>`); by default all of them."""
+    calibration: Annotated[CalibrationOptions, from_options(CalibrationOptions)] = CalibrationOptions()
+    """How its scores become severities."""
+
+    @property
+    def detects_with(self) -> str:
+        """What the detector is called where it comes from."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """Name of the part, or what its part names begin with if there is one part for each field."""
+        return self.name or self.detects_with
+
+    @property
+    def takes_vector(self) -> bool:
+        """Whether one part sees all fields together."""
+        return True
+
+    @field_validator("fields")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("must name every field once")
+        return names
+
+
+class NativePart(PartSpec):
+    """A detector that is compiled into the flow's kernel; subclasses add its options as further keys."""
+
+    native: ClassVar[Detector]
+
+    detector: str
+    """Which detector."""
+    direction: Direction = "both"
+    """Side of the expected value on which a deviation counts."""
+    minimum_absolute: NonNegative = 0.0
+    """Smaller deviations from the expected value do not count, in the field's unit."""
+    minimum_relative: NonNegative = 0.0
+    """Smaller deviations do not count, as a ratio of the expected value's size; with both, both must be exceeded."""
+    guard: Annotated[GuardOptions, from_options(GuardOptions)] | None = None
+    """Learning guard: what scores as anomalous is not learned, for a while; none: every record is learned."""
+
+    @property
+    def detects_with(self) -> str:
+        """What the detector is called where it comes from."""
+        return self.detector
+
+    @property
+    def takes_vector(self) -> bool:
+        """Whether one part sees all fields together."""
+        return self.native.takes_vector
+
+    @property
+    def options(self) -> Options:
+        """The detector's own options."""
+        return to_options(self.native.options, self)
+
+    @field_validator("direction", "minimum_absolute", "minimum_relative")
+    @classmethod
+    def _knows_an_expected_value(cls, given: ValueT) -> ValueT:
+        if cls.native.expect is None:
+            raise ValueError(f"must be left out: {cls.native.name} expects no value to deviate from")
+        return given
+
+    @field_validator("calibration")
+    @classmethod
+    def _has_raw_scores(cls, given: CalibrationOptions) -> CalibrationOptions:
+        if cls.native.scale == "severity":
+            raise ValueError(f"must be left out: scores of {cls.native.name} are severities already")
+        return given
+
+    @model_validator(mode="after")
+    def _options_agree(self) -> NativePart:
+        _ = self.options
+        return self
+
+
+class AdaptedPart(PartSpec):
+    """A detector of another library, which scores batches in Python and learns on its own."""
+
+    absent = {
+        "guard": "the detectors of other libraries learn on their own, out of the guard's reach",
+        "direction": "the detectors of other libraries expect no value to deviate from",
+        "minimum_absolute": "the detectors of other libraries expect no value to deviate from",
+        "minimum_relative": "the detectors of other libraries expect no value to deviate from",
+    }
+
+    params: Parameters = Field(default_factory=Parameters)
+    """Arguments of the detector's class, by its own names."""
+
+
+class RiverPart(AdaptedPart):
+    """A detector of `river.anomaly`: one model for each series, which learns record by record."""
+
+    river: ClassName
+    """Name of the class, such as HalfSpaceTrees."""
+
+    @property
+    def detects_with(self) -> str:
+        """What the detector is called where it comes from."""
+        return self.river
+
+
+class PyodPart(AdaptedPart):
+    """A detector of PyOD, fitted again and again on the last records while the one before it goes on scoring."""
+
+    pyod: ClassName
+    """Name of the class, such as IForest."""
+    window: Annotated[int, Field(ge=16, le=1_000_000)] = 1_000
+    """Records that a fit sees: the last ones of its group; also the records before the first fit."""
+    refit_every: Count = 500
+    """Records of the group from one fit to the next."""
+    adopt_after: Annotated[int, Field(ge=0, le=1_000_000)] = 250
+    """Records of the group from the start of a fit to the record from which its model scores, whatever the clock says."""
+    group_by: Literal["series", "stream"] = "series"
+    """One model for each series, or one for all series of an input partition."""
+
+    @property
+    def detects_with(self) -> str:
+        """What the detector is called where it comes from."""
+        return self.pyod
+
+    @field_validator("adopt_after")
+    @classmethod
+    def _one_fit_at_a_time(cls, adopt_after: int, info: ValidationInfo) -> int:
+        if adopt_after > info.data.get("refit_every", adopt_after):
+            raise ValueError("must be at most `refit_every`")
+        return adopt_after
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPart:
+    """One part of a flow: a detector on the fields that it looks at.
+
+    Parameters
+    ----------
+    name
+        Unique in the flow; ``<entry>:<field>`` where an entry makes one part for each of several fields.
+    fields
+        Names of the fields.
+    entry
+        Number of the entry in `detectors`.
+    spec
+        The entry.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    entry: int
+    spec: PartSpec
+
+
+def place_parts(detectors: tuple[PartSpec, ...], known_fields: tuple[str, ...]) -> tuple[PlacedPart, ...]:
+    """Return the parts of a flow in the order in which their severities stand in an outcome."""
+    parts: list[PlacedPart] = []
+    for entry, spec in enumerate(detectors):
+        names = spec.fields or known_fields
+        if spec.takes_vector or len(names) == 1:
+            parts.append(PlacedPart(spec.title, names, entry, spec))
+        else:
+            parts.extend(PlacedPart(f"{spec.title}:{name}", (name,), entry, spec) for name in names)
+    return tuple(parts)

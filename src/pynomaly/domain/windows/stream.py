@@ -1,0 +1,225 @@
+"""The windows of one stream: records in, closed windows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynomaly.domain.error import StateError
+from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column
+from pynomaly.domain.state import StateImage
+from pynomaly.domain.windows.absorb import CLOSED, PARAMS, absorb
+from pynomaly.domain.windows.pane import BLOCK, MOMENTS, NEVER, NO_PANE, PANE
+from pynomaly.domain.windows.plan import AGGREGATES, WindowPlan
+from pynomaly.domain.windows.watermark import WATERMARK, restored_marks, watermark_of
+
+AbsorbKernel = Callable[..., tuple[int, NDArray[Any], Float64Matrix]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindows:
+    """``m`` closed windows, ordered by end and then by slot.
+
+    Parameters
+    ----------
+    slot
+        ``(m,)`` series.
+    start_ns, end_ns
+        ``(m,)`` half-open span of event time.
+    count
+        ``(m,)`` records inside, 1 or more: a window without records is not told.
+    values
+        ``(m, d * a)`` aggregates, field by field, in the order of `WindowPlan.columns`; NaN in refused rows.
+    refusal
+        ``(m,)`` 0, or `Reason.NOT_FINITE` where an aggregate overflowed (values beyond 1e150).
+    closed_by_offset
+        ``(m,)`` the record whose time moved the watermark to the end of the window.
+    """
+
+    slot: Int64Column
+    start_ns: Int64Column
+    end_ns: Int64Column
+    count: Int64Column
+    values: Float64Matrix
+    refusal: ByteColumn
+    closed_by_offset: Int64Column
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """What became of ``n`` records, and the windows that they closed.
+
+    Parameters
+    ----------
+    reason
+        ``(n,)`` the record's refusal, or TIME_JUMP, BEHIND_WATERMARK or IN_WINDOW.
+    closed
+        Windows whose end the watermark reached within these records.
+    """
+
+    reason: ByteColumn
+    closed: ClosedWindows
+
+
+class Windows:
+    """Event-time windows of all series of one stream, on the stream's watermark.
+
+    A record is late iff every window that should hold it has an end at or before the watermark; else it goes
+    into those that are still open. Reasons and windows depend on the records alone, never on how they were cut into
+    batches. The end of the input closes nothing.
+
+    State is bounded by the number of series: `WindowPlan.bytes_per_series` each. A record costs O(d), a
+    closed window O(d * size / slide), a moment at which windows end O(series / 256).
+
+    Parameters
+    ----------
+    plan
+        The windows.
+    fields
+        Value fields ``d`` of a record.
+    kernel
+        `absorb`, or the same function from a cache on disk.
+    """
+
+    def __init__(self, plan: WindowPlan, fields: int, *, kernel: AbsorbKernel = absorb) -> None:
+        self.plan = plan
+        self._fields = fields
+        self._kernel = kernel
+        self._params = np.array(
+            [(plan.lateness_ns, plan.max_jump_ns, plan.slide_ns, plan.size_ns // plan.slide_ns)], PARAMS
+        )
+        self._aggregates = np.array([AGGREGATES.index(name) for name in plan.aggregates], np.int64)
+        self._closed = np.empty(256, CLOSED)
+        self._measures = np.empty((256, fields * len(plan.aggregates)))
+        self._marks = np.zeros(1, WATERMARK)
+        self._slots = 0
+        self._take(*self._empty(0))
+
+    @property
+    def watermark_ns(self) -> int | None:
+        """The watermark after the last record; None before the first."""
+        return watermark_of(self._marks, self.plan.lateness_ns)
+
+    def grow(self, slots: int) -> None:
+        """Make room for ``slots`` series in all; never takes room away. Amortised O(1) for each new series."""
+        self._slots = max(self._slots, slots)
+        held = len(self._due)
+        if slots > held:
+            panes, moments, due = self._empty(max(slots, 2 * held))
+            panes[:held], moments[:held], due[:held] = self._panes, self._moments, self._due
+            self._take(panes, moments, due)
+
+    def absorb(
+        self,
+        offset: Int64Column,
+        slot: Int64Column,
+        time_ns: Int64Column,
+        values: Float64Matrix,
+        refusal: ByteColumn,
+    ) -> Absorbed:
+        """Take in ``n`` consecutive records of the stream.
+
+        Parameters
+        ----------
+        offset
+            ``(n,)`` position in the stream.
+        slot
+            ``(n,)`` series, below the number given to `grow`; any number in refused rows.
+        time_ns
+            ``(n,)`` event time.
+        values
+            ``(n, d)`` finite values.
+        refusal
+            ``(n,)`` not 0 where the record was refused before; it is then not looked at.
+
+        Raises
+        ------
+        IndexError
+            When a slot is beyond the room made.
+        """
+        highest = int(slot.max(initial=-1))
+        if highest >= self._slots:
+            raise IndexError(f"slot must be below {self._slots}, was {highest}: call grow first")
+        reason = np.empty(len(slot), np.uint8)
+        state = (self._marks, self._params, self._aggregates, self._panes, self._moments, self._due, self._block_due)
+        length, self._closed, self._measures = self._kernel(
+            *state, offset, slot, time_ns, values, refusal, reason, self._closed, self._measures
+        )
+        return Absorbed(reason, _closed_windows(self._closed[:length], self._measures[:length]))
+
+    def snapshot(self) -> StateImage:
+        """Return a copy of the state after the last record: O(series), equal for equal records."""
+        sections = {
+            "watermark": self._marks,
+            "panes": self._panes[: self._slots],
+            "moments": self._moments[: self._slots],
+            "due": self._due[: self._slots],
+        }
+        return StateImage(self._header(), {name: array.copy() for name, array in sections.items()})
+
+    def restore(self, image: StateImage) -> None:
+        """Take over a state.
+
+        Raises
+        ------
+        StateError
+            When it was written with other windows or another number of fields, or is incomplete.
+        """
+        header = self._header()
+        for name in header:
+            if image.header.get(name) != header[name]:
+                raise StateError(
+                    f"saved windows must have {name} {header[name]}, was {image.header.get(name)}: "
+                    "go on with the flow that wrote them, or start anew"
+                )
+        marks = restored_marks(image)
+        slots = len(image.sections.get("due", ()))
+        panes, moments, due = self._empty(slots)
+        for name, array in (("panes", panes), ("moments", moments), ("due", due)):
+            _fill(array[:slots], image, name)
+        self._marks, self._slots = marks, slots
+        self._take(panes, moments, due)
+
+    def _header(self) -> dict[str, object]:
+        plan = asdict(self.plan) | {"aggregates": list(self.plan.aggregates)}
+        return {"state": "windows", "fields": self._fields, **plan}
+
+    def _empty(self, slots: int) -> tuple[NDArray[Any], NDArray[Any], Int64Column]:
+        # Whole blocks, so that the kernel needs no care at the end.
+        room = -(-slots // BLOCK) * BLOCK
+        panes = np.zeros((room, self.plan.panes), PANE)
+        panes["number"] = NO_PANE
+        moments = np.zeros((room, self.plan.panes, self._fields), MOMENTS)
+        return panes, moments, np.full(room, NEVER, np.int64)
+
+    def _take(self, panes: NDArray[Any], moments: NDArray[Any], due: Int64Column) -> None:
+        self._panes, self._moments, self._due = panes, moments, due
+        self._block_due = due.reshape(-1, BLOCK).min(axis=1, initial=NEVER)
+
+
+def _closed_windows(closed: NDArray[Any], measures: Float64Matrix) -> ClosedWindows:
+    column = {name: np.ascontiguousarray(closed[name]) for name in CLOSED.names or ()}
+    return ClosedWindows(
+        slot=column["slot"],
+        start_ns=column["start_ns"],
+        end_ns=column["end_ns"],
+        count=column["count"],
+        values=measures.copy(),
+        refusal=column["refusal"],
+        closed_by_offset=column["offset"],
+    )
+
+
+def _fill(array: NDArray[Any], image: StateImage, name: str) -> None:
+    saved = image.sections.get(name)
+    if saved is None or saved.dtype != array.dtype or saved.shape != array.shape:
+        was = "missing" if saved is None else f"{saved.dtype} {saved.shape}"
+        raise StateError(f"section {name} must be {array.dtype} {array.shape}, was {was}")
+    array[...] = saved
