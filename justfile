@@ -1,0 +1,43 @@
+# What developers and CI run. `just check` is the whole of it.
+
+python := env("PYTHON", ".venv/bin/python")
+bin := parent_directory(python)
+
+# List the recipes.
+default:
+    @just --list
+
+# Everything that CI runs.
+check: lint types architecture test
+
+# Style and format.
+lint:
+    {{ bin }}/ruff check .
+    {{ bin }}/ruff format --check .
+
+# Two strict type checkers.
+types:
+    {{ bin }}/mypy
+    {{ bin }}/basedpyright
+
+# Who may import whom.
+architecture:
+    {{ bin }}/lint-imports
+
+# The tests; further arguments go to pytest.
+test *arguments:
+    {{ bin }}/python -m pytest {{ arguments }}
+
+# Tests with branch coverage.
+coverage:
+    {{ bin }}/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+# Reformat and fix what can be fixed.
+fix:
+    {{ bin }}/ruff check --fix .
+    {{ bin }}/ruff format .
+
+# Pin what the next installation takes.
+pin:
+    {{ bin }}/uv pip compile --universal --python-version 3.11 --all-extras --no-annotate --no-header \
+        --no-emit-index-url pyproject.toml -o constraints.txt
