@@ -66,7 +66,7 @@ _WAYS_OUT = "restore the state folder from a backup, or start over with --reset-
 def _check_integrity(store: sqlite3.Connection, file: Path) -> None:
     verdict = store.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise StateError(f"recovery store {file} must be sound, was damaged ({verdict}): {_WAYS_OUT}")
+        raise StateError(f"recovery store {file} must be sound, was damaged ({' '.join(verdict.split())}): {_WAYS_OUT}")
 
 
 def _check_identity(store: sqlite3.Connection, file: Path, store_id: str) -> None:
