@@ -22,6 +22,8 @@ from pynomaly.domain.scoring import ProcessKernel, Scoring
 from pynomaly.domain.series import FindSlots, SeriesIndex, find_slots
 from pynomaly.domain.state import StateImage, pack, unpack
 from pynomaly.domain.windows import ClosedWindows, WindowPlan, Windows
+from pynomaly.domain.windows.absorb import absorb
+from pynomaly.domain.windows.stream import AbsorbKernel
 
 _STATE_VERSION = 1
 
@@ -60,13 +62,15 @@ class Kernels:
 
     process: ProcessKernel
     find_slots: FindSlots = find_slots
+    absorb: AbsorbKernel = absorb
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindows:
-    """Windows that closed, and what became of them."""
+    """Windows that closed, the keys of their series, and what became of them."""
 
     closed: ClosedWindows
+    series: tuple[str, ...]
     outcomes: Outcomes
 
 
@@ -119,7 +123,7 @@ class Engine:
         self._stream = stream
         self._series = SeriesIndex(plan.series_limit, kernels.find_slots)
         self._scoring = Scoring(plan.scoring, kernels.process)
-        self._windows = None if plan.window is None else Windows(plan.window, len(plan.fields))
+        self._windows = None if plan.window is None else Windows(plan.window, len(plan.fields), kernel=kernels.absorb)
         self._adapted = _adapted_parts(plan, stream)
         self._reporter = Reporter(plan.name, stream, plan.fields, plan.scoring, self._series.key)
         self._progress = _Progress()
@@ -220,15 +224,15 @@ class Engine:
         self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn, rejected: Iterator[Event]
     ) -> DetectionResult:
         windows.grow(self.series_count)
-        absorbed = windows.absorb(slot, batch.offset, batch.time_ns, batch.values, refusal)
+        absorbed = windows.absorb(batch.offset, slot, batch.time_ns, batch.values, refusal)
         closed = absorbed.closed
-        accepted = np.zeros(len(closed.slot), np.uint8)
-        scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, accepted, closed.values)
+        scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, closed.refusal, closed.values)
         outcomes = Outcomes.unscored(absorbed.reason)
         anomalies = self._reporter.anomalous_windows(closed.slot, closed.start_ns, closed.end_ns, closed.values, scored)
         late = self._reporter.late(batch, slot, outcomes)
         events = tuple(chain(rejected, late, fits, anomalies))
-        return DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, scored))
+        series = tuple(self._series.key(int(number)) for number in closed.slot)
+        return DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, series, scored))
 
     def _score(
         self, offset: Int64Column, time_ns: Int64Column, slot: Int64Column, refusal: ByteColumn, values: Float64Matrix

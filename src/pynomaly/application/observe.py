@@ -22,26 +22,29 @@ def observe(result: DetectionResult, engine: Engine, seconds: float, telemetry: 
     seconds
         Wall time that the batch took [s].
     """
-    batch = result.batch
-    outcomes = result.outcomes if result.windows is None else result.windows.outcomes
-    heights = np.bincount(outcomes.level, minlength=len(Level))
-    accepted = batch.time_ns[batch.refusal == 0]
-    telemetry.batch_processed(
-        BatchProcessed(
-            stream=batch.stream,
-            seconds=seconds,
-            by_reason=result.outcomes.count_by_reason(),
-            alerts={level: int(heights[level]) for level in Level if level is not Level.NONE and heights[level]},
-            newest_time_ns=int(accepted.max()) if len(accepted) else None,
-            windows=_windows_by_reason(result),
-        )
-    )
-    telemetry.series_counted(batch.stream, engine.series_count)
+    telemetry.batch_processed(processed(result, seconds))
+    telemetry.series_counted(result.batch.stream, engine.series_count)
     for event in result.events:
         if isinstance(event, ModelRefitted):
             telemetry.model_refitted(event.part)
         elif isinstance(event, ModelRefitFailed):
             telemetry.model_refit_failed(event.part)
+
+
+def processed(result: DetectionResult, seconds: float) -> BatchProcessed:
+    """Return the facts of one batch that took so many seconds."""
+    batch = result.batch
+    outcomes = result.outcomes if result.windows is None else result.windows.outcomes
+    heights = np.bincount(outcomes.level, minlength=len(Level))
+    accepted = batch.time_ns[batch.refusal == 0]
+    return BatchProcessed(
+        stream=batch.stream,
+        seconds=seconds,
+        by_reason=result.outcomes.count_by_reason(),
+        alerts={level: int(heights[level]) for level in Level if level is not Level.NONE and heights[level]},
+        newest_time_ns=int(accepted.max()) if len(accepted) else None,
+        windows=_windows_by_reason(result),
+    )
 
 
 def _windows_by_reason(result: DetectionResult) -> dict[Reason, int]:

@@ -205,6 +205,11 @@ class Outcomes:
         """``(n,)`` `Outcome` of every record."""
         return OUTCOME_BY_REASON[self.reason]
 
+    @property
+    def highest_severity(self) -> NDArray[np.float64]:
+        """``(n,)`` largest severity of any part; NaN where none is known."""
+        return np.fmax.reduce(self.severity, axis=1, initial=np.nan)
+
     def count_by_reason(self) -> dict[Reason, int]:
         """Count the records of each reason that occurs."""
         counts = np.bincount(self.reason, minlength=256)

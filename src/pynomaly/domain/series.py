@@ -7,7 +7,7 @@ byte, so two keys never share a slot. The table is rebuilt on restore; only the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,9 +111,9 @@ class SeriesIndex:
         self._limit = limit
         self._find = find
         self._fill = np.zeros(1, np.int64)
-        self._keys = np.zeros(4096, np.uint8)
-        self._key_end = np.zeros(257, np.int64)
-        self._resize_table(512)
+        self._keys = np.zeros(0, np.uint8)
+        self._key_end = np.zeros(1, np.int64)
+        self._rebuild(series=256, key_bytes=4096)
 
     def __len__(self) -> int:
         return int(self._fill[0])
@@ -121,24 +121,10 @@ class SeriesIndex:
     def slots(self, key: KeyColumn, refusal: ByteColumn) -> Int64Column:
         """Return ``(n,)`` slots, making new ones in row order; refuse rows beyond the limit in ``refusal``."""
         slot = np.empty(len(key), np.int64)
-        row = 0
+        row = self._assign(key, refusal, 0, slot)
         while row < len(key):
-            row = self._find(
-                key.data,
-                key.start,
-                key.length,
-                refusal,
-                row,
-                self._table_hash,
-                self._table_slot,
-                self._keys,
-                self._key_end,
-                self._fill,
-                self._limit,
-                slot,
-            )
-            if row < len(key):
-                self._make_room(int(key.length[row]))
+            self._make_room(int(key.length[row]))
+            row = self._assign(key, refusal, row, slot)
         return slot
 
     def key(self, slot: int) -> str:
@@ -162,48 +148,40 @@ class SeriesIndex:
         keys, key_end = image.sections["keys"], image.sections["key_end"]
         if len(key_end) == 0 or key_end[0] != 0 or key_end[-1] != len(keys) or np.any(np.diff(key_end) < 0):
             raise StateError("series keys must be consistent, were not: the state is damaged")
-        self._keys, self._key_end = keys.copy(), key_end.copy()
+        self._keys, self._key_end = keys, key_end
         self._fill[0] = len(key_end) - 1
         self._make_room(0)
 
+    def _assign(self, key: KeyColumn, refusal: ByteColumn, first: int, slot: Int64Column) -> int:
+        return self._find(
+            key.data,
+            key.start,
+            key.length,
+            refusal,
+            first,
+            self._table_hash,
+            self._table_slot,
+            self._keys,
+            self._key_end,
+            self._fill,
+            self._limit,
+            slot,
+        )
+
     def _make_room(self, length: int) -> None:
+        """Double whatever would not take one more series with a key of that length."""
         count = len(self)
         used = int(self._key_end[count])
-        if count + 1 >= len(self._key_end):
-            self._key_end = _grown(self._key_end, 2 * len(self._key_end))
-        if used + length > len(self._keys):
-            self._keys = _grown(self._keys, max(2 * len(self._keys), used + length))
-        size = len(self._table_slot)
-        while 2 * (count + 1) > size:
-            size *= 2
-        self._resize_table(size)
+        self._rebuild(series=max(2 * count, 256), key_bytes=max(2 * used, used + length, 4096))
 
-    def _resize_table(self, size: int) -> None:
-        self._table_hash = np.zeros(size, np.uint64)
-        self._table_slot = np.full(size, _FREE, np.int64)
-        rebuild_table(self._keys, self._key_end, len(self), self._table_hash, self._table_slot)
-
-
-@compiled
-def rebuild_table(
-    keys: ByteColumn,
-    key_end: Int64Column,
-    count: int,
-    table_hash: NDArray[np.uint64],
-    table_slot: NDArray[np.int64],
-) -> None:
-    """Enter ``count`` stored keys into an empty table of a power of two places."""
-    mask = len(table_hash) - 1
-    for slot in range(count):
-        code = _hash(keys, key_end[slot], key_end[slot + 1] - key_end[slot])
-        place = np.int64(code & np.uint64(mask))
-        while table_slot[place] >= 0:
-            place = (place + 1) & mask
-        table_hash[place] = code
-        table_slot[place] = slot
-
-
-def _grown(array: NDArray[Any], size: int) -> NDArray[Any]:
-    larger = np.zeros(size, array.dtype)
-    larger[: len(array)] = array
-    return larger
+    def _rebuild(self, *, series: int, key_bytes: int) -> None:
+        """Enter the known keys into larger arrays; in slot order they get their slots again."""
+        count = len(self)
+        known = KeyColumn(self._keys, self._key_end[:count].copy(), np.diff(self._key_end[: count + 1]))
+        self._fill = np.zeros(1, np.int64)
+        self._keys = np.zeros(key_bytes, np.uint8)
+        self._key_end = np.zeros(series + 2, np.int64)
+        places = 1 << (2 * series + 2).bit_length()
+        self._table_hash = np.zeros(places, np.uint64)
+        self._table_slot = np.full(places, _FREE, np.int64)
+        self._assign(known, np.zeros(count, np.uint8), 0, np.empty(count, np.int64))

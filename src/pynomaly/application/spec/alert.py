@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import Field, ValidationInfo, field_validator
 
 from pynomaly.application.spec.option import option_key
@@ -27,7 +25,7 @@ class LevelsSpec(Section):
     def _above_lower_levels(cls, bar: float | None, info: ValidationInfo) -> float | None:
         lower = [known for known in info.data.values() if known is not None]
         if bar is not None and lower and bar <= max(lower):
-            raise ValueError(f"must be greater than the level below it ({max(lower):g})")
+            raise ValueError("must be greater than the level below it")
         return bar
 
 
@@ -54,23 +52,25 @@ class AlertSpec(Section):
 
     def policy(self, reach: float) -> AlertPolicyOptions:
         """Return the alert policy of parts that together reach at most this evidence."""
-        policy = AlertPolicyOptions(
+        levels = self.levels or _default_levels(reach)
+        return AlertPolicyOptions(
+            watch=levels.watch,
+            warning=levels.warning,
+            critical=levels.critical,
             bump=self.bump,
             bump_half_life=self.bump_half_life,
             habituation=self.habituation,
             habituation_half_life=self.habituation_half_life,
             habituation_from=self.habituation_from,
         )
-        if self.levels is not None:
-            return replace(policy, **self.levels.model_dump())
-        return replace(policy, **{name: None for name, bar in _bars(policy).items() if bar > reach})
 
 
 def levels_of(policy: AlertPolicyOptions) -> dict[Level, float]:
     """Return the evidence of each level that is in use, lowest first."""
-    return {Level[name.upper()]: bar for name, bar in _bars(policy).items()}
+    bars = {Level.WATCH: policy.watch, Level.WARNING: policy.warning, Level.CRITICAL: policy.critical}
+    return {level: bar for level, bar in bars.items() if bar is not None}
 
 
-def _bars(policy: AlertPolicyOptions) -> dict[str, float]:
-    bars = {"watch": policy.watch, "warning": policy.warning, "critical": policy.critical}
-    return {name: bar for name, bar in bars.items() if bar is not None}
+def _default_levels(reach: float) -> LevelsSpec:
+    bars = levels_of(AlertPolicyOptions())
+    return LevelsSpec(**{level.label: bar for level, bar in bars.items() if bar <= reach})

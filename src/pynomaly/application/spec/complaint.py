@@ -78,7 +78,12 @@ def as_validation_error(title: str, complaints: Iterable[Complaint]) -> Validati
 
 def complaints_of(error: ValidationError, tree: object) -> list[Complaint]:
     """Return what pydantic found wrong with ``tree``."""
-    return [_complaint(details, tree) for details in error.errors(include_url=False)]
+    return [_complaint(details, tree) for details in error.errors(include_url=False) if not _is_echo(details)]
+
+
+def _is_echo(details: ErrorDetails) -> bool:
+    """Tell a list that is too short only because its bad entries, reported on their own, do not count."""
+    return details["type"] == "too_short" and len(details["input"]) >= details.get("ctx", {})["min_length"]
 
 
 def _complaint(details: ErrorDetails, tree: object) -> Complaint:
@@ -172,17 +177,15 @@ def _shown(value: object) -> str:
     """Return a scalar as a file would write it; what holds other values is only named."""
     match value:
         case None:
-            return "nothing"
-        case bool():
-            return "true" if value else "false"
+            text = "nothing"
         case str():
-            cut = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}..."
-            return repr(cut)
+            text = repr(value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}...")
+        case bool():
+            text = str(value).lower()
         case int() | float():
-            return repr(value)
+            text = f"{value:.12g}"
         case Mapping():
-            return "a mapping"
-        case list() | tuple():
-            return "a list"
+            text = "a mapping"
         case _:
-            return str(value)
+            text = "a list" if isinstance(value, list | tuple) else str(value)
+    return text

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, TypeVar, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pynomaly.application.spec.option import from_options, to_options
-from pynomaly.application.spec.section import Name, NonNegative, Section
+from pynomaly.application.spec.section import Name, NonNegative, ReadBy, Section
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.detectors import Detector
 from pynomaly.domain.learning_guard import GuardOptions
 from pynomaly.domain.option import Options
 
 ValueT = TypeVar("ValueT")
+
+_DEVIATION: Final = ("direction", "minimum_absolute", "minimum_relative")
 PartName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 ClassName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Direction = Literal["both", "above", "below"]
-Parameter = str | int | float | bool | None
-Parameters = dict[str, Parameter | tuple[Parameter, ...]]
+Argument = str | int | float | bool | None | tuple[str | int | float | bool | None, ...]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def _read_argument(given: object) -> object:
+    entries = tuple(cast("list[object]", given)) if isinstance(given, list | tuple) else (given,)
+    if not all(entry is None or isinstance(entry, str | int | float) for entry in entries):
+        raise ValueError("must be text, a number, true, false, null or a list of such")
+    return entries if isinstance(given, list | tuple) else given
 
 
 class PartSpec(Section):
@@ -87,19 +95,23 @@ class NativePart(PartSpec):
         """The detector's own options."""
         return to_options(self.native.options, self)
 
-    @field_validator("direction", "minimum_absolute", "minimum_relative")
+    @field_validator(*_DEVIATION)
     @classmethod
-    def _knows_an_expected_value(cls, given: ValueT) -> ValueT:
-        if cls.native.expect is None:
+    def _knows_an_expected_value(cls, given: ValueT, info: ValidationInfo) -> ValueT:
+        if cls.native.expect is None and not cls._is_default(given, info):
             raise ValueError(f"must be left out: {cls.native.name} expects no value to deviate from")
         return given
 
     @field_validator("calibration")
     @classmethod
-    def _has_raw_scores(cls, given: CalibrationOptions) -> CalibrationOptions:
-        if cls.native.scale == "severity":
+    def _has_raw_scores(cls, given: CalibrationOptions, info: ValidationInfo) -> CalibrationOptions:
+        if cls.native.scale == "severity" and not cls._is_default(given, info):
             raise ValueError(f"must be left out: scores of {cls.native.name} are severities already")
         return given
+
+    @classmethod
+    def _is_default(cls, given: object, info: ValidationInfo) -> bool:
+        return bool(given == cls.model_fields[str(info.field_name)].default)
 
     @model_validator(mode="after")
     def _options_agree(self) -> NativePart:
@@ -110,14 +122,14 @@ class NativePart(PartSpec):
 class AdaptedPart(PartSpec):
     """A detector of another library, which scores batches in Python and learns on its own."""
 
-    absent = {
-        "guard": "the detectors of other libraries learn on their own, out of the guard's reach",
-        "direction": "the detectors of other libraries expect no value to deviate from",
-        "minimum_absolute": "the detectors of other libraries expect no value to deviate from",
-        "minimum_relative": "the detectors of other libraries expect no value to deviate from",
+    absent: ClassVar = {
+        "guard": "detectors of other libraries learn on their own, out of the guard's reach",
+        **dict.fromkeys(_DEVIATION, "detectors of other libraries expect no value to deviate from"),
     }
 
-    params: Parameters = Field(default_factory=Parameters)
+    params: dict[str, Annotated[Argument, ReadBy(_read_argument, Argument)]] = Field(
+        default_factory=dict[str, Argument]
+    )
     """Arguments of the detector's class, by its own names."""
 
 
@@ -143,7 +155,7 @@ class PyodPart(AdaptedPart):
     refit_every: Count = 500
     """Records of the group from one fit to the next."""
     adopt_after: Annotated[int, Field(ge=0, le=1_000_000)] = 250
-    """Records of the group from the start of a fit to the record from which its model scores, whatever the clock says."""
+    """Records of the group from the start of a fit to the one from which its model scores, whatever the clock says."""
     group_by: Literal["series", "stream"] = "series"
     """One model for each series, or one for all series of an input partition."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
@@ -14,7 +14,7 @@ LONGEST_NS: Final = 366 * DAY_NS
 
 #: Units from the largest to the smallest [ns].
 _UNITS_NS: Final = {"d": DAY_NS, "h": 3_600 * SECOND_NS, "m": 60 * SECOND_NS, "s": SECOND_NS, "ms": 1_000_000}
-_PATTERN: Final = r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?$"
+DURATION_PATTERN: Final = r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?$"
 _RULE: Final = "must be a duration such as 250ms, 30s, 5m, 1h or 2d"
 
 
@@ -32,8 +32,8 @@ def parse_duration(given: object) -> int:
     (90000000000, 250000000)
     """
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise ValueError(_RULE)
-    match = re.match(_PATTERN, str(given).strip())
+        raise ValueError(_RULE)  # noqa: TRY004 - pydantic collects ValueErrors
+    match = re.match(DURATION_PATTERN, str(given).strip())
     if match is None:
         raise ValueError(_RULE)
     number, unit = match.groups()
@@ -65,10 +65,15 @@ def _positive(given: object) -> int:
 
 
 # The constraint describes the written form only: the validators see the text, the field holds nanoseconds.
-_Written = Annotated[str, Field(pattern=_PATTERN)] | Annotated[float, Field(ge=0)]
+_Written = Annotated[str, Field(pattern=DURATION_PATTERN)] | Annotated[float, Field(ge=0)]
 _TEXT = PlainSerializer(duration_text, return_type=str)
 
 #: Nanoseconds, longer than nothing.
 Duration = Annotated[int, BeforeValidator(_positive, json_schema_input_type=_Written), _TEXT]
 #: Nanoseconds, possibly none.
 DurationOrZero = Annotated[int, BeforeValidator(parse_duration, json_schema_input_type=_Written), _TEXT]
+
+
+def duration_key(key: str, default: str) -> Any:
+    """Return the pydantic field of an optional duration: its key in the file, and its default as written there."""
+    return Field(alias=key, default=parse_duration(default), json_schema_extra={"default": default})

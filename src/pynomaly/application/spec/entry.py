@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Union, cast
 
-from pydantic import Field, PlainValidator, SerializeAsAny, create_model
+from pydantic import Field, create_model
 
 from pynomaly.application.spec.complaint import Complaint, as_validation_error, one_of
 from pynomaly.application.spec.detect import NativePart, PartSpec, PyodPart, RiverPart
 from pynomaly.application.spec.option import option_keys
+from pynomaly.application.spec.section import ReadBy
 from pynomaly.domain.detectors import NATIVE_DETECTORS, Detector
 
 
@@ -26,10 +27,10 @@ def native_part(detector: Detector) -> type[NativePart]:
     if taken:
         raise TypeError(f"options of {detector.name} must not be called {', '.join(sorted(taken))}: keys of every part")
     part = create_model(
-        "".join(word.capitalize() for word in detector.name.split("_")),
+        detector.name,
         __base__=NativePart,
         __doc__=detector.options.__doc__,
-        detector=(Literal[detector.name], Field(description="Which detector.")),
+        detector=(cast("type[str]", Literal[detector.name]), Field(description="Which detector.")),
         **option_keys(detector.options),
     )
     part.native = detector
@@ -68,4 +69,4 @@ else:
     # What a file may say, for the JSON Schema: a bare name, or one of the sections above.
     _Written = Union[(Literal[tuple(_NATIVE)], *_NATIVE.values(), *_ADAPTED.values())]
 
-EntrySpec = Annotated[SerializeAsAny[PartSpec], PlainValidator(_read_entry, json_schema_input_type=_Written)]
+EntrySpec = Annotated[PartSpec, ReadBy(_read_entry, _Written)]

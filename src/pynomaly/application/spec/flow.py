@@ -5,23 +5,151 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Final, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pynomaly.application.spec.alert import AlertSpec, levels_of
-from pynomaly.application.spec.check import broken_rules
+from pynomaly.application.spec.check import broken_rules, reach, scored_fields
 from pynomaly.application.spec.complaint import as_validation_error
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.detect import PlacedPart, place_parts
-from pynomaly.application.spec.duration import SECOND_NS, Duration
+from pynomaly.application.spec.duration import Duration, duration_key
 from pynomaly.application.spec.entry import EntrySpec
 from pynomaly.application.spec.option import from_options
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
-from pynomaly.application.spec.source import DatasetSource, SourceSpec
+from pynomaly.application.spec.source import SourceSpec
 from pynomaly.application.spec.window import WindowSpec
 from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.outcome import Level
+
+_ADDRESS: Final = r"^(([^:\s\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})?$"
+
+#: What of a source decides about records and ids: how to reach it and how much to read at once do not.
+_IDENTITY_OF_SOURCE: Final = {"kind", "topic", "path", "name", "format", "delimiter"}
+_DECIDES: Final = {"flow", "record", "window", "detectors", "combine", "persistence", "limits"}
+
+
+class LimitsSpec(Section):
+    """Where memory ends."""
+
+    series: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
+    """Series of one input partition; records of further ones are rejected as `series_limit`."""
+
+
+class CheckpointSpec(Section):
+    """When state becomes durable."""
+
+    every_ns: Duration = duration_key("every", "10s")
+    """Time from one checkpoint to the next: what a crash makes the flow do again."""
+
+
+class MetricsSpec(Section):
+    """Metrics for Prometheus."""
+
+    listen: Annotated[str, Field(max_length=300, pattern=_ADDRESS)] = ""
+    """`host:port` of `/metrics` and `/healthz`; empty: off."""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on; None: off."""
+        host, _, port = self.listen.rpartition(":")
+        return (host.strip("[]"), int(port)) if self.listen else None
+
+
+class FlowSpec(Section):
+    """From where to read, what to look for, where to alert."""
+
+    flow: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """Name of the flow; part of every alert's id."""
+    description: Annotated[str, Field(max_length=10_000)] | None = None
+    """What the flow is for, in the operator's words."""
+    source: SourceSpec
+    """Where records come from."""
+    record: RecordSpec
+    """How to read a record; left out where a dataset brings it."""
+    window: WindowSpec | None = None
+    """Aggregates over event time that detectors see instead of single records; none: every record is scored."""
+    detectors: Annotated[tuple[EntrySpec, ...], Field(min_length=1, max_length=100)]
+    """What looks for anomalies: names of detectors, or mappings with their options."""
+    combine: Annotated[CombinationOptions, from_options(CombinationOptions)] = CombinationOptions()
+    """Evidence = the sum over all parts of min(max(severity - soft_threshold, 0), cap)."""
+    persistence: Annotated[PersistenceOptions, from_options(PersistenceOptions)] = PersistenceOptions()
+    """How many of a series' last records must reach a level before it alerts."""
+    alert: AlertSpec = AlertSpec()
+    """When evidence becomes an alert."""
+    output: OutputSpec
+    """Where alerts and everything else go."""
+    limits: LimitsSpec = LimitsSpec()
+    """Bounds of memory."""
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    """How often state becomes durable."""
+    metrics: MetricsSpec = MetricsSpec()
+    """Metrics for Prometheus; off by default."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of what detectors see: the value fields, or with a window their aggregates."""
+        return scored_fields(self.record, self.window)
+
+    @property
+    def parts(self) -> tuple[PlacedPart, ...]:
+        """The parts in the order in which their severities stand in an outcome."""
+        return place_parts(self.detectors, self.fields)
+
+    @property
+    def policy(self) -> AlertPolicyOptions:
+        """The alert policy; a level that the flow does not use is None."""
+        return self.alert.policy(reach(self.detectors, self.fields, self.combine))
+
+    @property
+    def levels(self) -> dict[Level, float]:
+        """Evidence of each level that is in use, lowest first."""
+        return levels_of(self.policy)
+
+    def fingerprint(self) -> str:
+        """Return 32 hexadecimal digits that change whenever scores or alert ids might.
+
+        State of a flow with another fingerprint cannot be continued. Outputs, metrics, checkpoints, batch sizes,
+        connections and descriptions do not count; a default counts like the same value written out.
+        """
+        decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES)
+        decides["source"] = self.source.model_dump(mode="json", include=_IDENTITY_OF_SOURCE)
+        decides["alert"] = {
+            **self.alert.model_dump(mode="json", exclude={"levels"}),
+            "levels": {level.label: bar for level, bar in self.levels.items()},
+        }
+        text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _record_of_dataset(cls, data: object) -> object:
+        return with_dataset_record(data)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> FlowSpec:
+        complaints = broken_rules({name: getattr(self, name) for name in type(self).model_fields})
+        if complaints:
+            raise as_validation_error("flow", complaints)
+        return self
+
+
+def with_dataset_record(tree: object) -> object:
+    """Return the tree of a flow with the record of its dataset, if it reads one and states no record."""
+    if not isinstance(tree, Mapping):
+        return tree
+    sections = cast("Mapping[str, object]", tree)
+    record = None if "record" in sections else DATASET_RECORDS.get(str(dataset_of(sections)))
+    return sections if record is None else {**sections, "record": record}
+
+
+def dataset_of(tree: Mapping[str, object]) -> object:
+    """Return what the tree of a flow says that its dataset is; None when it reads no dataset."""
+    source = tree.get("source")
+    if not isinstance(source, Mapping):
+        return None
+    given = cast("Mapping[str, object]", source)
+    return given.get("name", "") if given.get("kind") == "dataset" else None

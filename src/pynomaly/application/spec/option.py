@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from functools import cache
 from typing import Any, TypeVar, cast, get_type_hints
 
-from pydantic import Field, PlainValidator, create_model
+from pydantic import Field, create_model
 
 from pynomaly.application.spec.complaint import Complaint, as_validation_error
-from pynomaly.application.spec.section import Section
+from pynomaly.application.spec.section import ReadBy, Section
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.option import Options
 
@@ -36,19 +34,14 @@ def option_keys(kind: type[Options]) -> dict[str, Any]:
     return {option.name: (hints[option.name], option_key(kind, option.name)) for option in fields(kind)}
 
 
-def from_options(kind: type[Options]) -> PlainValidator:
-    """Return the validator that reads a mapping of options as ``kind``."""
+def from_options(kind: type[Options]) -> ReadBy:
+    """Annotate a field that holds ``kind``; the file says a mapping with its options as keys."""
 
     def read(given: object) -> Options:
         return given if isinstance(given, kind) else to_options(kind, section.model_validate(given))
 
-    section = _section_of(kind)
-    return PlainValidator(read, json_schema_input_type=section)
-
-
-@cache
-def _section_of(kind: type[Options]) -> type[Section]:
-    return create_model(kind.__name__, __base__=Section, __doc__=kind.__doc__, **option_keys(kind))
+    section = create_model(kind.__name__, __base__=Section, __doc__=kind.__doc__, **option_keys(kind))
+    return ReadBy(read, section)
 
 
 def to_options(kind: type[OptionsT], section: Section) -> OptionsT:

@@ -39,6 +39,10 @@ class TimeSpec(Section):
         return latest
 
 
+class NoTime(TimeSpec):
+    """Stands for the time of records that have none: all are at 0. Not for flow files; `field` is not read."""
+
+
 class RecordSpec(Section):
     """The shape of the records."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, cast, get_args
+from typing import Annotated, Any, ClassVar, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,33 @@ def _is_number(annotation: object) -> bool:
     return bool(kinds & {int, float}) and bool not in kinds
 
 
+@dataclass(frozen=True, slots=True)
+class ReadBy:
+    """Annotates a field that a function reads, and that is written by what it holds.
+
+    Parameters
+    ----------
+    read
+        From what the file says, or from a value of the field, to a value of the field; raises ValueError.
+    written
+        Type of what the file may say, for the JSON Schema.
+    """
+
+    read: Callable[[object], object]
+    written: Any
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, json_schema_input_schema=handler.generate_schema(self.written)
+        )
+
+
+def _read_scalar(given: object) -> object:
+    if not isinstance(given, str | int | float):
+        raise ValueError("must be text, a number, true or false")  # noqa: TRY004 - pydantic collects ValueErrors
+    return given
+
+
 def _with_kind(given: object) -> object:
     return {"kind": None, **cast("Mapping[str, object]", given)} if isinstance(given, Mapping) else given
 
@@ -56,6 +84,8 @@ def _with_kind(given: object) -> object:
 #: Makes a missing `kind` a wrong one, so that the complaint lists the kinds there are.
 KIND = BeforeValidator(_with_kind)
 
+#: A setting or argument of another library.
+Scalar = Annotated[str | int | float | bool, ReadBy(_read_scalar, str | float | bool)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
 BatchRecords = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pynomaly.application.spec.section import KIND, BatchRecords, Name, Seconds, Section
-
-ClientSetting = str | int | float | bool
+from pynomaly.application.spec.section import KIND, BatchRecords, Name, Scalar, Seconds, Section
 
 
 class KafkaConnection(Section):
@@ -16,7 +14,7 @@ class KafkaConnection(Section):
 
     bootstrap: Name
     """Comma-separated `host:port` list."""
-    client: dict[str, ClientSetting] = Field(default_factory=dict[str, ClientSetting], repr=False)
+    client: dict[str, Scalar] = Field(default_factory=dict[str, Scalar], repr=False)
     """Further librdkafka settings by their own names; secrets belong here, as `${NAME}`, and are never shown."""
     timeout_s: Seconds = 20.0
     """How long start-up waits for the brokers, and an outage may last, before the flow stops [s]."""
@@ -84,6 +82,4 @@ class MemorySource(Section):
     """Most records in one read."""
 
 
-SourceSpec = Annotated[
-    KafkaSource | FileSource | DatasetSource | MemorySource, Field(discriminator="kind"), KIND
-]
+SourceSpec = Annotated[KafkaSource | FileSource | DatasetSource | MemorySource, Field(discriminator="kind"), KIND]

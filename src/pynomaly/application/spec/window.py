@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pynomaly.application.spec.duration import Duration, DurationOrZero
+from pynomaly.application.spec.duration import Duration, DurationOrZero, duration_key
 from pynomaly.application.spec.section import KIND, Section
-from pynomaly.domain.windows.plan import DAY_NS, MOST_PANES, Aggregate, WindowPlan
+from pynomaly.domain.windows.plan import MOST_PANES, Aggregate, WindowPlan
 
 
 class _Window(Section):
@@ -16,9 +16,9 @@ class _Window(Section):
     """Length of a window; windows are aligned to 1970-01-01 UTC."""
     aggregates: Annotated[tuple[Aggregate, ...], Field(min_length=1)] = ("mean",)
     """What detectors see of each value field, under the name `<field>.<aggregate>`; `std` is the population's."""
-    lateness_ns: Annotated[DurationOrZero, Field(alias="lateness")] = 0
+    lateness_ns: DurationOrZero = duration_key("lateness", "0s")
     """How far behind the newest event time of its stream a record may come; windows close that much later."""
-    max_jump_ns: Annotated[Duration, Field(alias="max_jump")] = DAY_NS
+    max_jump_ns: Duration = duration_key("max_jump", "1d")
     """A record that is further ahead of its stream is rejected as `time_jump`, until several in a row agree."""
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pynomaly.domain.detectors.description import DetectorDescription, OptionDescription, describe
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
 from pynomaly.domain.detectors.half_space_trees import HALF_SPACE_TREES
 from pynomaly.domain.detectors.running_range import RUNNING_RANGE
@@ -15,4 +16,4 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
     detector.name: detector for detector in (EW_ZSCORE, RUNNING_RANGE, SEASONAL_SLOT, HALF_SPACE_TREES)
 }
 
-__all__ = ["NATIVE_DETECTORS", "Detector"]
+__all__ = ["NATIVE_DETECTORS", "Detector", "DetectorDescription", "OptionDescription", "describe"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, nan, sqrt
 from typing import Literal
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.detectors.magnitude import FLAT, bounded, learnable
-from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, row, zeros
+from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, zeros
 from pynomaly.domain.jit import compiled
 from pynomaly.domain.option import Options, option
 
@@ -36,20 +35,23 @@ class HalfSpaceTreesOptions(Options):
     * Only leaves count records. The masses of inner nodes follow at the end of a window, and each leaf keeps the
       r * 2^k of its path: same sums, and a record touches one leaf in each tree.
     * The paper wants values in [0, 1]. "squash" learns mean and standard deviation of each field and maps
-      z = (x - mean) / sd to 1/2 + z / (2 (2 + |z|)); "none" takes the values as they are, clipped to [0, 1].
+      z = (x - mean) / sd to 1/2 + z / (2 (1 + |z|)); "none" takes the values as they are, clipped to [0, 1].
     """
 
-    trees: int = option(10, "number of trees", low=1, high=1000)
+    trees: int = option(10, "number of trees", low=1, high=100)
     depth: int = option(8, "levels of splits in a tree", low=1, high=15)
     window: int = option(250, "records in a window; also the warm-up", low=2, high=65_535)
     size_limit_ratio: float = option(0.1, "share of a window's records too small to look into", low=0.0, high=1.0)
     scaling: Literal["squash", "none"] = option("squash", "how values get into [0, 1]", choices=("squash", "none"))
     half_life: float = option(1000.0, "records after which the scaling forgets half", low=1.0, high=1e9)
-    seed: int = option(0, "seed of the trees", low=0, high=2**53)
+    seed: int = option(0, "seed of the trees", low=0, high=1_000_000_000)
 
 
 def _layout(options: HalfSpaceTreesOptions, fields: int) -> Layout:
-    leaves = 1 << options.depth
+    shape = (options.trees, 1 << options.depth)
+    # One leaf is one cache miss: both masses together, without padding.
+    leaf = np.dtype([("reference", "u4"), ("latest", "u2")])  # r * 2^k where its path ends; records so far
+    split = np.dtype([("threshold", "f8"), ("axis", "i8")])  # threshold in standard deviations from the mean
     state = zeros(
         [
             ("mean", "f8", (fields,)),
@@ -57,76 +59,64 @@ def _layout(options: HalfSpaceTreesOptions, fields: int) -> Layout:
             ("sd", "f8", (fields,)),
             ("count", "i8"),  # records learned
             ("filled", "i8"),  # of them in the latest window
-            ("reference", "u4", (options.trees, leaves)),  # r * 2^k where a leaf's path ends
-            ("latest", "u2", (options.trees, leaves)),  # records of the latest window
+            ("leaf", leaf, shape),
         ]
     )
     state["sd"] = 1.0
-    dimension, threshold = _forest(options, fields)
     params = zeros(
         [
             ("window", "i8"),
             ("size_limit", "f8"),
             ("rate", "f8"),
             ("scales", "?"),
-            ("dimension", "i4", (options.trees, leaves)),  # of inner nodes in heap order from 1
-            ("threshold", "f8", (options.trees, leaves)),  # [standard deviations] from the mean
+            ("split", split, shape),  # inner nodes in heap order from 1
         ]
     )
-    squash = options.scaling == "squash"
     params["window"] = options.window
     params["size_limit"] = options.size_limit_ratio * options.window
     params["rate"] = rate(options.half_life)
-    params["scales"] = squash
-    params["dimension"] = dimension
-    params["threshold"] = _unsquashed(threshold) if squash else _clipped(threshold)
+    params["scales"] = options.scaling == "squash"
+    params["split"]["axis"], threshold = _forest(options, fields)
+    params["split"]["threshold"] = _unsquashed(threshold) if options.scaling == "squash" else _clipped(threshold)
     return Layout(state, params)
 
 
-def _forest(options: HalfSpaceTreesOptions, fields: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Draw the trees: ``(trees, 2^depth)`` split dimensions and thresholds in [0, 1], in heap order from 1."""
+def _forest(options: HalfSpaceTreesOptions, fields: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Draw the trees: ``(trees, 2^depth)`` split axes and thresholds, in heap order from 1 (the paper's algorithm 1).
+
+    Every tree draws a point of the unit cube to be the middle of its work range, then the axes of its inner nodes.
+    The draws are raw integers of PCG64: NumPy keeps that stream for ever, while its distributions may change.
+    """
     leaves = 1 << options.depth
-    dimension = np.zeros((options.trees, leaves), np.int32)
-    threshold = np.zeros((options.trees, leaves))
-    draws = _draws(options.seed)
-    for tree in range(options.trees):
-        middle = np.array([next(draws) / 2**64 for _ in range(fields)])
-        reach = 2.0 * np.maximum(middle, 1.0 - middle)
-        dimension[tree, 1:] = [next(draws) % fields for _ in range(1, leaves)]
-        _split(1, middle - reach, middle + reach, dimension[tree], threshold[tree])
-    return dimension, threshold
+    raw = np.random.PCG64(options.seed).random_raw(options.trees * (fields + leaves - 1))
+    draws = np.asarray(raw, np.uint64).reshape(options.trees, -1)
+    axis = np.zeros((options.trees, leaves), np.int64)
+    axis[:, 1:] = draws[:, fields:] % np.uint64(fields)
+    middle = draws[:, :fields] / 2.0**64
+    reach = 2.0 * np.maximum(middle, 1.0 - middle)
+    boxes = zip(axis, middle - reach, middle + reach, strict=True)
+    return axis, np.stack([_halvings(along, low, high) for along, low, high in boxes])
 
 
-def _draws(seed: int) -> Iterator[int]:
-    """Yield 64-bit integers of PCG64, whose raw stream NumPy keeps for ever (its distributions it may change)."""
-    generator = np.random.PCG64(seed)
-    while True:
-        yield int(generator.random_raw())
-
-
-def _split(
-    node: int,
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    dimension: NDArray[np.int32],
-    threshold: NDArray[np.float64],
-) -> None:
-    """Halve a node's box along its dimension, then its children's (the paper's algorithm 1)."""
-    if node >= len(dimension):
-        return
-    axis = dimension[node]
-    threshold[node] = (low[axis] + high[axis]) / 2.0
-    left_high, right_low = high.copy(), low.copy()
-    left_high[axis] = right_low[axis] = threshold[node]
-    _split(2 * node, low, left_high, dimension, threshold)
-    _split(2 * node + 1, right_low, high, dimension, threshold)
+def _halvings(axis: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Halve the box of every node along its axis, from the root's ``[low, high)`` down; return the cuts."""
+    cuts = np.zeros(len(axis))
+    lows, highs = low[np.newaxis], high[np.newaxis]
+    while (nodes := len(lows)) < len(axis):
+        along = axis[nodes : 2 * nodes, np.newaxis]
+        cut = (np.take_along_axis(lows, along, 1) + np.take_along_axis(highs, along, 1)) / 2.0
+        cuts[nodes : 2 * nodes] = cut[:, 0]
+        lows, highs = np.repeat(lows, 2, axis=0), np.repeat(highs, 2, axis=0)
+        np.put_along_axis(highs[0::2], along, cut, 1)
+        np.put_along_axis(lows[1::2], along, cut, 1)
+    return cuts
 
 
 def _unsquashed(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
     """Map thresholds back to standard deviations, so that records need no mapping; outside (0, 1) to infinity."""
     signed = np.clip(2.0 * threshold - 1.0, -1.0, 1.0)
     with np.errstate(divide="ignore"):
-        return 2.0 * signed / (1.0 - np.abs(signed))
+        return signed / (1.0 - np.abs(signed))
 
 
 def _clipped(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,14 +125,25 @@ def _clipped(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @compiled
-def _leaf(state: Row, params: Row, x: NDArray[np.float64], tree: int) -> int:
-    leaves = params.threshold.shape[1]
-    node = 1
-    while node < leaves:
-        axis = params.dimension[tree, node]
-        is_right = x[axis] - state.mean[axis] >= params.threshold[tree, node] * state.sd[axis]
-        node = 2 * node + is_right
-    return node - leaves
+def _leaves(state: Row, params: Row, x: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return x's leaf in every tree.
+
+    All trees go down one level together: their steps do not wait for each other, nor do the leaves' cache misses
+    (three times as fast as tree by tree).
+    """
+    z = np.empty(len(x))
+    for axis in range(len(x)):
+        z[axis] = (bounded(x[axis]) - state.mean[axis]) / state.sd[axis]
+    trees, leaves = params.split.shape
+    node = np.ones(trees, np.int64)
+    first = 1
+    while first < leaves:
+        for tree in range(trees):
+            split = params.split[tree, node[tree]]
+            node[tree] = 2 * node[tree] + (z[split.axis] >= split.threshold)
+        first *= 2
+    node -= leaves
+    return node
 
 
 @compiled
@@ -150,11 +151,10 @@ def score(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> floa
     """Return how many times sparser than even the reference window was around x; NaN until one is full."""
     if state.count < params.window:
         return nan
-    trees = params.threshold.shape[0]
     total = 0
-    for tree in range(trees):
-        total += state.reference[tree, _leaf(state, params, x, tree)]
-    return params.window * trees / (total + 1.0)
+    for tree, leaf in enumerate(_leaves(state, params, x)):
+        total += state.leaf[tree, leaf].reference
+    return params.window * len(state.leaf) / (total + 1.0)
 
 
 @compiled
@@ -162,8 +162,8 @@ def learn(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> None
     """Count x in its leaves; at the end of a window make it the reference."""
     if params.scales:
         _learn_scale(state, params, x)
-    for tree in range(params.threshold.shape[0]):
-        state.latest[tree, _leaf(state, params, x, tree)] += 1
+    for tree, leaf in enumerate(_leaves(state, params, x)):
+        state.leaf[tree, leaf].latest += 1
     state.count += 1
     state.filled += 1
     if state.filled == params.window:
@@ -185,17 +185,17 @@ def _learn_scale(state: Row, params: Row, x: NDArray[np.float64]) -> None:
 @compiled
 def _adopt_window(state: Row, params: Row) -> None:
     """Write to each leaf the r * 2^k of its path, and begin a new window."""
-    trees, leaves = params.threshold.shape
+    trees, leaves = state.leaf.shape
     mass = np.empty(2 * leaves, np.int64)
     for tree in range(trees):
         for leaf in range(leaves):
-            mass[leaves + leaf] = state.latest[tree, leaf]
-            state.latest[tree, leaf] = 0
+            mass[leaves + leaf] = state.leaf[tree, leaf].latest
+            state.leaf[tree, leaf].latest = 0
         for node in range(leaves - 1, 0, -1):
             mass[node] = mass[2 * node] + mass[2 * node + 1]
         _end_paths(mass, params.size_limit)
         for leaf in range(leaves):
-            state.reference[tree, leaf] = mass[leaves + leaf]
+            state.leaf[tree, leaf].reference = mass[leaves + leaf]
     state.filled = 0
 
 

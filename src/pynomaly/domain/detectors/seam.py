@@ -89,7 +89,7 @@ def zeros(fields: list[tuple[Any, ...]]) -> NDArray[Any]:
 
 def row(**values: float) -> NDArray[Any]:
     """Return a ``(1,)`` structured array of numbers: integers as int64, booleans as bool, others as float64."""
-    kinds = {bool: np.dtype(np.bool_), int: np.dtype(np.int64)}
+    kinds: dict[type, np.dtype[Any]] = {bool: np.dtype(np.bool_), int: np.dtype(np.int64)}
     fields = [(name, kinds.get(type(value), np.dtype(np.float64))) for name, value in values.items()]
     return np.array([tuple(values.values())], np.dtype(fields, align=True))
 

@@ -33,7 +33,7 @@ class SeasonalSlotOptions(Options):
     slots: int = option(24, "parts of equal length that the season is cut into", low=1, high=10_080)
     period_s: float = option(86_400.0, "length of the season [s]", low=1e-3, high=1e9)
     half_life: float = option(20.0, "visits of a slot after which a value counts half", low=1.0, high=1e9)
-    floor: float = option(0.05, "least variance of a slot [ratio of the mean squared residual]", low=0.0, high=100.0)
+    floor: float = option(0.05, "least variance of a slot [ratio of the mean squared residual]", low=0.0, high=1.0)
     residual_half_life: float = option(500.0, "records after which a residual counts half", low=1.0, high=1e9)
     warm_up: int = option(3, "visits of a slot before its first score", low=2, high=1_000_000)
     utc_offset_s: float = option(0.0, "what to add to UTC before cutting [s]", low=-1e9, high=1e9)

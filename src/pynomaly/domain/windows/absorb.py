@@ -7,7 +7,7 @@ later one is added anywhere. So what a window holds, and when it closes, does no
 from __future__ import annotations
 
 from math import isfinite, nan, sqrt
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,11 @@ from pynomaly.domain.windows.pane import (
     NO_PANE,
     PaneStore,
     Summary,
-    add,
+    count_in,
     first_due,
     following_window,
     forget,
+    learn,
     schedule,
     summary,
 )
@@ -32,14 +33,28 @@ from pynomaly.domain.windows.watermark import EMPTY, REBASED, REFUSED, Row, adva
 
 #: A `WindowPlan` as compiled code sees it; ``span`` is the number of panes in a window.
 PARAMS: Final = np.dtype([("lateness_ns", "i8"), ("max_jump_ns", "i8"), ("slide_ns", "i8"), ("span", "i8")], align=True)
-#: Where the kernel stands in a batch: the number of the first open window, the watermark that closes it, and
-#: how many windows have closed in this batch.
-PROGRESS: Final = np.dtype([("first_open", "i8"), ("boundary_ns", "i8"), ("closed", "i8")], align=True)
+#: Where the loop stands: the number of the first open window, the watermark that closes it, the record that
+#: is closing windows, and how many have closed in this batch.
+PROGRESS: Final = np.dtype(
+    [("first_open", "i8"), ("boundary_ns", "i8"), ("offset", "i8"), ("closed", "i8")], align=True
+)
 #: A closed window without its measures.
 CLOSED: Final = np.dtype(
     [("slot", "i8"), ("start_ns", "i8"), ("end_ns", "i8"), ("count", "i8"), ("offset", "i8"), ("refusal", "u1")],
     align=True,
 )
+
+
+class Batch(NamedTuple):
+    """Columns of ``n`` records, as compiled code sees them; ``reason`` is written."""
+
+    offset: Int64Column
+    slot: Int64Column
+    time_ns: Int64Column
+    values: Float64Matrix
+    refusal: ByteColumn
+    reason: ByteColumn
+
 
 _IN_WINDOW = int(Reason.IN_WINDOW)
 _TIME_JUMP = int(Reason.TIME_JUMP)
@@ -52,6 +67,7 @@ def absorb(
     marks: NDArray[Any],
     params: NDArray[Any],
     aggregates: Int64Column,
+    progress: NDArray[Any],
     panes: NDArray[Any],
     moments: NDArray[Any],
     due: Int64Column,
@@ -64,29 +80,56 @@ def absorb(
     reason: ByteColumn,
     closed: NDArray[Any],
     measures: Float64Matrix,
-) -> tuple[int, NDArray[Any], Float64Matrix]:
-    """Take in a batch (see `Windows.absorb`): write ``reason`` and the state.
+) -> tuple[NDArray[Any], Float64Matrix]:
+    """Take in a batch (see `Windows.absorb`): write ``reason``, ``progress`` and the state.
 
-    Return how many windows closed, and the buffers that hold them: the given ones, or larger ones.
+    Return the buffers that hold the closed windows: the given ones, or larger ones.
     """
-    mark, plan, progress = marks[0], params[0], np.zeros(1, PROGRESS)[0]
     store = PaneStore(panes, moments, due, block_due)
+    batch = Batch(offset, slot, time_ns, values, refusal, reason)
+    return _absorb_rows(store, marks[0], params[0], aggregates, progress[0], batch, closed, measures)
+
+
+@compiled
+def _absorb_rows(
+    store: PaneStore,
+    mark: Row,
+    plan: Row,
+    aggregates: Int64Column,
+    progress: Row,
+    batch: Batch,
+    closed: NDArray[Any],
+    measures: Float64Matrix,
+) -> tuple[NDArray[Any], Float64Matrix]:
+    progress.closed = 0
     _follow(mark, plan, progress)
-    for row in range(len(slot)):
-        if refusal[row] != 0:
-            reason[row] = refusal[row]
+    for row in range(len(batch.slot)):
+        batch.reason[row] = batch.refusal[row]
+        if batch.refusal[row] != 0:
             continue
-        verdict = advance(mark, plan, time_ns[row])
+        verdict = advance(mark, plan.max_jump_ns, batch.time_ns[row])
         if verdict == REFUSED:
-            reason[row] = _TIME_JUMP
+            batch.reason[row] = _TIME_JUMP
             continue
         if verdict == REBASED:
             forget(store)
         if verdict == REBASED or mark.front_ns - plan.lateness_ns >= progress.boundary_ns:
             _follow(mark, plan, progress)
-            closed, measures = _close(store, plan, aggregates, progress, offset[row], closed, measures)
-        reason[row] = _place(store, plan, progress.first_open, slot[row], time_ns[row], values, row)
-    return progress.closed, closed, measures
+            progress.offset = batch.offset[row]
+            closed, measures = _close(store, plan, aggregates, progress, closed, measures)
+        slot, number = batch.slot[row], batch.time_ns[row] // plan.slide_ns
+        if number + plan.span <= progress.first_open:
+            batch.reason[row] = _BEHIND_WATERMARK
+            continue
+        batch.reason[row] = _IN_WINDOW
+        position = number % store.panes.shape[1]
+        pane: Row = store.panes[slot, position]
+        count_in(pane, number)
+        for field in range(batch.values.shape[1]):
+            learn(store.moments[slot, position, field], pane.count, batch.values[row, field])
+        if pane.count == 1:
+            schedule(store, slot, max(number, progress.first_open))
+    return closed, measures
 
 
 @compiled
@@ -99,45 +142,40 @@ def _follow(mark: Row, plan: Row, progress: Row) -> None:
 
 
 @compiled
-def _place(
-    store: PaneStore, plan: Row, first_open: int, slot: int, time_ns: int, values: Float64Matrix, row: int
-) -> int:
-    number = time_ns // plan.slide_ns
-    if number + plan.span <= first_open:
-        return _BEHIND_WATERMARK
-    if add(store, slot, number, values, row):
-        schedule(store, slot, max(number, first_open))
-    return _IN_WINDOW
-
-
-@compiled
 def _close(
-    store: PaneStore,
-    plan: Row,
-    aggregates: Int64Column,
-    progress: Row,
-    offset: int,
-    closed: NDArray[Any],
-    measures: Float64Matrix,
+    store: PaneStore, plan: Row, aggregates: Int64Column, progress: Row, closed: NDArray[Any], measures: Float64Matrix
 ) -> tuple[NDArray[Any], Float64Matrix]:
     # Close every window before the first open one, by end and then by slot; empty spans cost nothing.
     window = first_due(store)
     while window < progress.first_open:
         for block in range(len(store.block_due)):
-            if store.block_due[block] != window:
-                continue
-            lowest = NEVER
-            for slot in range(block * BLOCK, (block + 1) * BLOCK):
-                if store.due[slot] == window:
-                    row = progress.closed
-                    closed, measures = _with_room(closed, measures, row)
-                    _write(store, plan, aggregates, slot, window, closed[row], measures[row])
-                    closed[row].offset = offset
-                    progress.closed += 1
-                    store.due[slot] = following_window(store, slot, window, plan.span)
-                lowest = min(lowest, store.due[slot])
-            store.block_due[block] = lowest
+            if store.block_due[block] == window:
+                closed, measures = _close_block(store, plan, aggregates, progress, block, closed, measures)
         window = first_due(store)
+    return closed, measures
+
+
+@compiled
+def _close_block(
+    store: PaneStore,
+    plan: Row,
+    aggregates: Int64Column,
+    progress: Row,
+    block: int,
+    closed: NDArray[Any],
+    measures: Float64Matrix,
+) -> tuple[NDArray[Any], Float64Matrix]:
+    window, next_due = store.block_due[block], NEVER
+    for slot in range(block * BLOCK, (block + 1) * BLOCK):
+        if store.due[slot] == window:
+            row = progress.closed
+            closed, measures = _with_room(closed, measures, row)
+            _write_head(closed[row], plan, slot, window, progress.offset)
+            _write_measures(store, plan, aggregates, closed[row], measures[row])
+            store.due[slot] = following_window(store, slot, window, plan.span)
+            progress.closed += 1
+        next_due = min(next_due, store.due[slot])
+    store.block_due[block] = next_due
     return closed, measures
 
 
@@ -155,22 +193,25 @@ def _with_room(closed: NDArray[Any], measures: Float64Matrix, length: int) -> tu
 
 
 @compiled
-def _write(
-    store: PaneStore, plan: Row, aggregates: Int64Column, slot: int, window: int, head: Row, measures: Any
-) -> None:
+def _write_head(head: Row, plan: Row, slot: int, window: int, offset: int) -> None:
     head.slot = slot
     head.end_ns = (window + 1) * plan.slide_ns
     head.start_ns = head.end_ns - plan.span * plan.slide_ns
+    head.offset = offset
     head.refusal = 0
-    column = 0
+
+
+@compiled
+def _write_measures(store: PaneStore, plan: Row, aggregates: Int64Column, head: Row, measures: Any) -> None:
+    last = head.end_ns // plan.slide_ns - 1
     for field in range(store.moments.shape[2]):
-        seen = summary(store, slot, field, window - plan.span + 1, window)
+        seen = summary(store, head.slot, field, last - plan.span + 1, last)
         head.count = seen.records
-        for aggregate in aggregates:
-            measures[column] = _measure(aggregate, seen)
-            if not isfinite(measures[column]):
+        for place in range(len(aggregates)):
+            measure = _measure(aggregates[place], seen)
+            measures[field * len(aggregates) + place] = measure
+            if not isfinite(measure):
                 head.refusal = _NOT_FINITE
-            column += 1
     if head.refusal != 0:
         measures[:] = nan
 

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.jit import compiled
-from pynomaly.domain.record import Float64Matrix, Int64Column
+from pynomaly.domain.record import Int64Column
+
+Row = Any  # one row of a structured array, as compiled code sees it
 
 #: Which pane stands in a position of the ring, and its records; every value field has the same count.
 PANE: Final = np.dtype([("number", "i8"), ("count", "i8")], align=True)
@@ -65,25 +67,17 @@ def pane_bytes(fields: int) -> int:
 
 
 @compiled
-def add(store: PaneStore, slot: int, number: int, values: Float64Matrix, row: int) -> bool:
-    """Add a record to a pane; return whether it is the first record there.
-
-    Mean and squares follow West (1979), "Updating mean and variance estimates".
-    """
-    position = number % store.panes.shape[1]
-    pane = store.panes[slot, position]
-    fresh = pane.number != number
-    if fresh:
+def count_in(pane: Row, number: int) -> None:
+    """Count a record of pane ``number`` in the position where that pane lives."""
+    if pane.number != number:
         pane.number = number
         pane.count = 0
     pane.count += 1
-    for field in range(values.shape[1]):
-        _learn(store.moments[slot, position, field], pane.count, values[row, field])
-    return fresh
 
 
 @compiled
-def _learn(moments: Any, count: int, x: float) -> None:
+def learn(moments: Row, count: int, x: float) -> None:
+    """Add the ``count``-th value to a pane, after West (1979), "Updating mean and variance estimates"."""
     if count == 1:
         moments.mean = moments.low = moments.high = x
         moments.squares = 0.0

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pynomaly.domain.error import StateError
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column
 from pynomaly.domain.state import StateImage
-from pynomaly.domain.windows.absorb import CLOSED, PARAMS, absorb
+from pynomaly.domain.windows.absorb import CLOSED, PARAMS, PROGRESS, absorb
 from pynomaly.domain.windows.pane import BLOCK, MOMENTS, NEVER, NO_PANE, PANE
 from pynomaly.domain.windows.plan import AGGREGATES, WindowPlan
 from pynomaly.domain.windows.watermark import WATERMARK, restored_marks, watermark_of
 
-AbsorbKernel = Callable[..., tuple[int, NDArray[Any], Float64Matrix]]
+AbsorbKernel = Callable[..., tuple[NDArray[Any], Float64Matrix]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,9 @@ class Windows:
     into those that are still open. Reasons and windows depend on the records alone, never on how they were cut into
     batches. The end of the input closes nothing.
 
-    State is bounded by the number of series: `WindowPlan.bytes_per_series` each. A record costs O(d), a
-    closed window O(d * size / slide), a moment at which windows end O(series / 256).
+    State is bounded by the number of series: `WindowPlan.bytes_per_series` each; beside it stands room for as many
+    windows as ever closed in one batch. A record costs O(d), a closed window O(d * size / slide), a moment at
+    which windows end O(series / 64); a batch in which none ends costs nothing more.
 
     Parameters
     ----------
@@ -96,6 +97,7 @@ class Windows:
             [(plan.lateness_ns, plan.max_jump_ns, plan.slide_ns, plan.size_ns // plan.slide_ns)], PARAMS
         )
         self._aggregates = np.array([AGGREGATES.index(name) for name in plan.aggregates], np.int64)
+        self._progress = np.zeros(1, PROGRESS)
         self._closed = np.empty(256, CLOSED)
         self._measures = np.empty((256, fields * len(plan.aggregates)))
         self._marks = np.zeros(1, WATERMARK)
@@ -131,11 +133,11 @@ class Windows:
         offset
             ``(n,)`` position in the stream.
         slot
-            ``(n,)`` series, below the number given to `grow`; any number in refused rows.
+            ``(n,)`` series, below the number given to `grow`; -1 will do in refused rows.
         time_ns
             ``(n,)`` event time.
         values
-            ``(n, d)`` finite values.
+            ``(n, d)`` finite values, row by row in memory: another layout compiles the kernel anew.
         refusal
             ``(n,)`` not 0 where the record was refused before; it is then not looked at.
 
@@ -148,10 +150,11 @@ class Windows:
         if highest >= self._slots:
             raise IndexError(f"slot must be below {self._slots}, was {highest}: call grow first")
         reason = np.empty(len(slot), np.uint8)
-        state = (self._marks, self._params, self._aggregates, self._panes, self._moments, self._due, self._block_due)
-        length, self._closed, self._measures = self._kernel(
-            *state, offset, slot, time_ns, values, refusal, reason, self._closed, self._measures
-        )
+        flow = (self._marks, self._params, self._aggregates, self._progress)
+        state = (self._panes, self._moments, self._due, self._block_due)
+        columns = (offset, slot, time_ns, values, refusal, reason)
+        self._closed, self._measures = self._kernel(*flow, *state, *columns, self._closed, self._measures)
+        length = int(self._progress["closed"][0])
         return Absorbed(reason, _closed_windows(self._closed[:length], self._measures[:length]))
 
     def snapshot(self) -> StateImage:
@@ -205,7 +208,8 @@ class Windows:
 
 
 def _closed_windows(closed: NDArray[Any], measures: Float64Matrix) -> ClosedWindows:
-    column = {name: np.ascontiguousarray(closed[name]) for name in CLOSED.names or ()}
+    # Copies, for the next batch writes into the same buffer.
+    column = {name: closed[name].copy() for name in CLOSED.names or ()}
     return ClosedWindows(
         slot=column["slot"],
         start_ns=column["start_ns"],

@@ -1,0 +1,91 @@
+"""Outcomes as JSON lines: what became of each record, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import orjson
+
+from pynomaly.application.engine import DetectionResult, FlowPlan
+from pynomaly.application.ports import Message
+from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
+from pynomaly.domain.record import Float64Matrix
+from pynomaly.domain.report import known
+from pynomaly_connectors.codecs.cloudevents import rfc3339
+
+Which = Literal["not_normal", "all"]
+
+
+def outcome_lines(plan: FlowPlan, which: Which) -> Callable[[DetectionResult], Sequence[Message]]:
+    """Return the encoder of a flow's outcomes: one message a record, and one a closed window.
+
+    Parameters
+    ----------
+    plan
+        Names the fields.
+    which
+        Records to tell of: all, or those whose outcome is neither *normal* nor *windowed*.
+    """
+    return partial(_encode, plan, which)
+
+
+def _encode(plan: FlowPlan, which: Which, result: DetectionResult) -> list[Message]:
+    return [Message(orjson.dumps(line)) for line in (*_records(plan, which, result), *_windows(plan, which, result))]
+
+
+def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[dict[str, object]]:
+    batch = result.batch
+    scored = plan.fields if result.windows is None else ()
+    for row in _told(result.outcomes, which):
+        accepted = batch.refusal[row] == 0
+        yield {
+            "stream": batch.stream.name,
+            "partition": batch.stream.partition,
+            "offset": int(batch.offset[row]),
+            "time": rfc3339(int(batch.time_ns[row])) if accepted else None,
+            "series": batch.key[row].decode() if accepted else None,
+            "values": _numbers(plan.fields, batch.values, row),
+            **_verdict(result.outcomes, row, scored),
+        }
+
+
+def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[dict[str, object]]:
+    if result.windows is None:
+        return
+    closed, stream = result.windows.closed, result.batch.stream
+    for row in _told(result.windows.outcomes, which):
+        yield {
+            "stream": stream.name,
+            "partition": stream.partition,
+            "window": {"start": rfc3339(int(closed.start_ns[row])), "end": rfc3339(int(closed.end_ns[row]))},
+            "series": result.windows.series[row],
+            "records": int(closed.count[row]),
+            "values": _numbers(plan.scoring.fields, closed.values, row),
+            **_verdict(result.windows.outcomes, row, plan.scoring.fields),
+        }
+
+
+def _told(outcomes: Outcomes, which: Which) -> Iterator[int]:
+    kinds = outcomes.outcome
+    quiet = (kinds == Outcome.NORMAL) | (kinds == Outcome.WINDOWED)
+    rows = np.arange(len(outcomes)) if which == "all" else np.flatnonzero(~quiet)
+    return map(int, rows)
+
+
+def _verdict(outcomes: Outcomes, row: int, fields: tuple[str, ...]) -> dict[str, object]:
+    reason = Reason(int(outcomes.reason[row]))
+    return {
+        "outcome": reason.outcome.label,
+        "reason": reason.label,
+        "level": Level(int(outcomes.level[row])).label,
+        "evidence": known(outcomes.evidence[row]),
+        "severity": known(outcomes.highest_severity[row]),
+        "expected": _numbers(fields, outcomes.expected, row),
+    }
+
+
+def _numbers(names: tuple[str, ...], columns: Float64Matrix, row: int) -> dict[str, float | None]:
+    return {name: known(columns[row, column]) for column, name in enumerate(names)}

@@ -1,0 +1,91 @@
+"""The unit that readers hand to decoders: payloads of one stream in one buffer, not yet understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pynomaly.domain.record import ByteColumn, Int64Column, RawRecord, RecordBatch, Stream
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+def no_headers(_row: int) -> Headers:
+    """Stand for the headers of an input that has none."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """``n`` consecutive records of one stream as bytes.
+
+    Parameters
+    ----------
+    data
+        Buffer that holds the payloads. Decoded keys are slices of it, so it must not be written to again.
+    start
+        ``(n,)`` where each payload begins in ``data``.
+    length
+        ``(n,)`` its length [bytes]; -1 for a record without payload (a tombstone).
+    offset
+        ``(n,)`` strictly increasing position in the stream.
+    keys
+        Message keys; None where the input has none.
+    headers
+        Row -> headers of that record; asked for refused rows only, before the next batch is read.
+    """
+
+    data: ByteColumn
+    start: Int64Column
+    length: Int64Column
+    offset: Int64Column
+    keys: Sequence[bytes | None] | None = None
+    headers: Callable[[int], Headers] = no_headers
+
+    @classmethod
+    def of(
+        cls,
+        payloads: Sequence[bytes | None],
+        offset: Int64Column,
+        keys: Sequence[bytes | None] | None = None,
+        headers: Callable[[int], Headers] = no_headers,
+    ) -> RawBatch:
+        """Join separate payloads; costs one copy and about 0.1 us a record."""
+        present = [b"" if payload is None else payload for payload in payloads]
+        length = np.fromiter(map(len, present), np.int64, len(present))
+        start = np.cumsum(length) - length
+        if None in payloads:
+            length[[row for row, payload in enumerate(payloads) if payload is None]] = -1
+        return cls(np.frombuffer(b"".join(present), np.uint8), start, length, offset, keys, headers)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def payload(self, row: int) -> bytes | None:
+        """Return one payload as it arrived."""
+        begin, length = int(self.start[row]), int(self.length[row])
+        return None if length < 0 else self.data[begin : begin + length].tobytes()
+
+    def payloads(self) -> list[bytes | None]:
+        """Return all payloads as they arrived; costs one copy and about 0.1 us a record."""
+        data, start, length = self.data.tobytes(), self.start.tolist(), self.length.tolist()
+        return [None if size < 0 else data[begin : begin + size] for begin, size in zip(start, length, strict=True)]
+
+    def key(self, row: int) -> bytes | None:
+        """Return one message key; None where there is none."""
+        return None if self.keys is None else self.keys[row]
+
+    def record(self, row: int) -> RawRecord:
+        """Return one record whole, for the dead letters."""
+        return RawRecord(self.payload(row), self.key(row), self.headers(row))
+
+
+class Decoder(Protocol):
+    """Turns payloads into columns. A record that cannot be used is a refused row, never an exception."""
+
+    def decode(self, stream: Stream, raw: RawBatch) -> RecordBatch:
+        """Return one row for each record of ``raw``, in its order."""
+        ...

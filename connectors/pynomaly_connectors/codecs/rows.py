@@ -1,0 +1,48 @@
+"""Rows of decoders that work record by record, and how they become columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pynomaly.domain.outcome import Reason
+from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
+from pynomaly_connectors.codecs.payload import RawBatch
+
+
+class Row(NamedTuple):
+    """One decoded record; a refused one has a reason, time 0, an empty key and NaN values."""
+
+    time_ns: int
+    key: bytes
+    values: Sequence[float]
+    reason: Reason = Reason.ACCEPTED
+
+
+class RefusedError(Exception):
+    """One record breaks a rule; never leaves the codecs, which turn it into a refused row."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason.label)
+
+
+def refused_row(reason: Reason, fields: int) -> Row:
+    """Return the row that stands for a record that cannot be used."""
+    return Row(0, b"", (float("nan"),) * fields, reason)
+
+
+def assemble(stream: Stream, raw: RawBatch, rows: Sequence[Row], fields: int) -> RecordBatch:
+    """Put one row for each record of ``raw`` into columns."""
+    refusal = np.fromiter((row.reason for row in rows), np.uint8, len(rows))
+    return RecordBatch(
+        stream,
+        raw.offset,
+        np.fromiter((row.time_ns for row in rows), np.int64, len(rows)),
+        KeyColumn.of([row.key for row in rows]),
+        np.array([row.values for row in rows], np.float64).reshape(len(rows), fields),
+        refusal,
+        {row: raw.record(row) for row in np.flatnonzero(refusal).tolist()},
+    )

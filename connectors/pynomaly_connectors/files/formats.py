@@ -1,0 +1,173 @@
+"""What the lines of a file mean: JSON lines, or CSV with a header."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynomaly.application.spec.record import RecordSpec
+from pynomaly.domain.record import RecordBatch, Stream
+from pynomaly_connectors.codecs.csv_rows import Cells, CsvDecoder, split_rows
+from pynomaly_connectors.codecs.payload import Decoder, RawBatch
+from pynomaly_connectors.files.lines import LineBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was made of lines.
+
+    Parameters
+    ----------
+    batch
+        The records; None when there are none.
+    end
+        Position in the file behind the last line that was used up; None when none was.
+    """
+
+    batch: RecordBatch | None = None
+    end: int | None = None
+
+
+class LineFormat(Protocol):
+    """Turns the lines of one file, in order, into records."""
+
+    @property
+    def header(self) -> list[str] | None:
+        """Column names read so far; what a reader that goes on in the middle of the file must be given."""
+        ...
+
+    @property
+    def pending(self) -> bool:
+        """Whether lines are kept that need no further ones to become records."""
+        ...
+
+    def take(self, block: LineBlock, offset: int, *, ended: bool) -> Taken:
+        """Decode further lines; the first record gets ``offset``. ``ended`` says that no more lines will come."""
+        ...
+
+
+class JsonLines:
+    """One JSON object a line; blank lines are no records."""
+
+    header: list[str] | None = None
+    pending = False
+
+    def __init__(self, stream: Stream, decoder: Decoder) -> None:
+        self._stream = stream
+        self._decoder = decoder
+
+    def take(self, block: LineBlock, offset: int, *, ended: bool) -> Taken:  # noqa: ARG002 - a line is a record
+        """Decode further lines."""
+        if not len(block):
+            return Taken()
+        start, length = block.start, block.length
+        blank = _blank(block)
+        if blank.any():
+            start, length = start[~blank], length[~blank]
+        raw = RawBatch(block.column, start, length, np.arange(offset, offset + len(start)))
+        batch = self._decoder.decode(self._stream, raw) if len(raw) else None
+        return Taken(batch, int(block.end[-1]))
+
+
+def _blank(block: LineBlock) -> NDArray[np.bool_]:
+    blank: NDArray[np.bool_] = block.length == 0
+    first = block.column[np.where(blank, 0, block.start)]
+    for row in np.flatnonzero(~blank & (first <= ord(" "))).tolist():
+        begin = int(block.start[row])
+        blank[row] = not block.data[begin : begin + int(block.length[row])].strip()
+    return blank
+
+
+class CsvLines:
+    """Rows of cells under a header; a row may span lines.
+
+    Parameters
+    ----------
+    stream
+        Where the records come from.
+    spec
+        The shape of the records.
+    delimiter
+        Column separator.
+    batch_records
+        Most records made at once.
+    header
+        Column names, where reading goes on behind them.
+
+    Raises
+    ------
+    ConfigError
+        When the header has not the columns that the flow needs; also from `take`.
+    """
+
+    def __init__(
+        self, stream: Stream, spec: RecordSpec, delimiter: str, batch_records: int, header: list[str] | None
+    ) -> None:
+        self._stream = stream
+        self._spec = spec
+        self._delimiter = delimiter
+        self._batch_records = batch_records
+        self._lines: list[bytes] = []  # not used up: an open quote, or more than one batch
+        self._ends: list[int] = []
+        self.pending = False
+        self.header: list[str] | None = None
+        self._decoder: CsvDecoder | None = None
+        if header is not None:
+            self._begin(header)
+
+    def _begin(self, header: list[str]) -> CsvDecoder:
+        self.header = header
+        self._decoder = CsvDecoder(self._spec, header, self._stream.name)
+        return self._decoder
+
+    def take(self, block: LineBlock, offset: int, *, ended: bool) -> Taken:
+        """Decode further lines."""
+        self._lines += block.lines()
+        self._ends += block.end.tolist()
+        rows: list[Cells | None] = []
+        payloads: list[bytes | None] = []
+        used = 0
+        for cells, lines in self._rows(ended=ended):
+            first, used = used, used + lines
+            if cells is not None and len(cells) <= 1 and not b"".join(self._lines[first:used]).strip():
+                continue
+            if self._decoder is None:
+                self._begin(cells or [])
+                continue
+            rows.append(cells)
+            payloads.append(b"\n".join(self._lines[first:used]))
+            if len(rows) == self._batch_records:
+                break
+        return self._taken(rows, payloads, used, offset)
+
+    def _taken(self, rows: list[Cells | None], payloads: list[bytes | None], used: int, offset: int) -> Taken:
+        end = self._ends[used - 1] if used else None
+        del self._lines[:used], self._ends[:used]
+        self.pending = bool(self._lines) and len(rows) == self._batch_records
+        if not rows or self._decoder is None:
+            return Taken(None, end)
+        raw = RawBatch.of(payloads, np.arange(offset, offset + len(rows)))
+        return Taken(self._decoder.decode(self._stream, rows, raw), end)
+
+    def _rows(self, *, ended: bool) -> list[tuple[Cells | None, int]]:
+        data = b"".join([line + b"\n" for line in self._lines])
+        most = self._spec.max_bytes
+        try:
+            lines = _text_lines(data.decode())
+        except UnicodeDecodeError:
+            lines = _text_lines(data.decode(errors="surrogateescape"))
+            rows = split_rows(lines, self._delimiter, most_characters=most, ended=ended)
+            return [(cells if cells is None or all(map(_is_text, cells)) else None, used) for cells, used in rows]
+        return [*split_rows(lines, self._delimiter, most_characters=most, ended=ended)]
+
+
+def _text_lines(text: str) -> list[str]:
+    return list(io.StringIO(text, newline="\n"))  # `splitlines` would also cut at form feeds and the like
+
+
+def _is_text(cell: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in cell)

@@ -1,0 +1,232 @@
+"""Files of JSON lines as message sinks: appended, fsynced, and cut back to what was durable.
+
+A file is one sequence of bytes, so a position is a length. Opening it again drops what a crash left behind the last
+durable length: nothing is repeated, which is more than a topic can do.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import orjson
+
+from pynomaly.application.ports import Message, MessageWriter
+from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
+
+_VERSION = 1
+
+Render = Callable[[Message], bytes]
+
+
+def value_line(message: Message) -> bytes:
+    """Render the value as it is: for messages whose value is a JSON object on one line."""
+    return message.value
+
+
+def envelope_line(message: Message) -> bytes:
+    """Render headers, key and value as one JSON object, whatever bytes they hold.
+
+    ``key`` and ``value`` are base64; ``key_text`` and ``value_text`` repeat them for the reader where they are
+    UTF-8. ``headers`` is a list of name and text, for a name may occur twice.
+    """
+    envelope: dict[str, object] = {
+        "headers": [[name, value.decode(errors="replace")] for name, value in message.headers]
+    }
+    for name, content in (("key", message.key), ("value", message.value)):
+        if content is not None:
+            envelope[name] = base64.b64encode(content).decode()
+            envelope[f"{name}_text"] = _text(content)
+    return orjson.dumps(envelope, option=orjson.OPT_SORT_KEYS)
+
+
+class JsonLinesSink:
+    """One file of JSON lines; its folder is made.
+
+    Opened without position it goes on behind what a user had in the file, and drops the lines of an earlier start
+    that crashed before its first checkpoint: for that the ``ledger`` keeps the size before the first line.
+
+    Parameters
+    ----------
+    path
+        The file.
+    render
+        Makes one line, without its end, of a message.
+    ledger
+        Folder beside the flow's state, for the size of the file at the first start; without one an opening
+        without position only appends.
+    """
+
+    def __init__(self, path: Path, render: Render = value_line, ledger: Path | None = None) -> None:
+        self._path = path
+        self._render = render
+        self._ledger = ledger
+
+    @property
+    def where(self) -> str:
+        """Path of the file."""
+        return str(self._path)
+
+    def open(self, position: bytes | None) -> MessageWriter:
+        """Open the file, cut back to ``position``.
+
+        Raises
+        ------
+        StateError
+            When the file is shorter than the position: output was lost.
+        UnavailableError
+            When it cannot be written, or another writer has it open.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise UnavailableError(
+                f"{self._path} must be a file that can be written, was not: {error.strerror}"
+            ) from None
+        try:
+            self._lock(descriptor)
+            self._cut_back(descriptor, self._start(descriptor) if position is None else _bytes_of(position))
+            _end_torn_line(descriptor)
+            os.fsync(descriptor)
+            _sync_folder(self._path.parent)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return JsonLinesWriter(self._path, descriptor, self._render)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UnavailableError(
+                f"{self._path} must have one writer, was open in another: give every output and flow a file of its own"
+            ) from None
+
+    def _start(self, descriptor: int) -> int:
+        """Return the size before the first line of this flow, recorded before that line is written."""
+        size = os.fstat(descriptor).st_size
+        if self._ledger is None:
+            return size
+        name = hashlib.blake2b(os.fsencode(self._path.absolute()), digest_size=16).hexdigest()
+        entry = self._ledger / f"{name}.json"
+        if entry.exists():
+            return _bytes_of(entry.read_bytes())
+        self._ledger.mkdir(parents=True, exist_ok=True)
+        _write_durably(entry, _position(size))
+        return size
+
+    def _cut_back(self, descriptor: int, length: int) -> None:
+        size = os.fstat(descriptor).st_size
+        if size < length:
+            raise StateError(
+                f"{self._path} must hold the {length} bytes that were written before, was {size} bytes: lines were "
+                "removed; put the file back, or start over with --reset-state"
+            )
+        os.ftruncate(descriptor, length)
+
+
+class JsonLinesWriter:
+    """An open file; made by `JsonLinesSink.open`."""
+
+    def __init__(self, path: Path, descriptor: int, render: Render) -> None:
+        self._path = path
+        self._file = os.fdopen(descriptor, "ab")
+        self._render = render
+        self._durable = os.fstat(descriptor).st_size
+
+    def write(self, messages: Sequence[Message]) -> None:
+        """Append one line for each message.
+
+        Raises
+        ------
+        DeliveryError
+            When the disk refuses them.
+        """
+        lines = b"".join([self._render(message) + b"\n" for message in messages])
+        try:
+            self._file.write(lines)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def flush(self) -> None:
+        """Return when all lines are on the disk.
+
+        Raises
+        ------
+        DeliveryError
+            When the disk refuses them.
+        """
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._refused(error) from error
+        self._durable = os.fstat(self._file.fileno()).st_size
+
+    def position(self) -> bytes:
+        """Return the length up to the last flush."""
+        return _position(self._durable)
+
+    def close(self) -> None:
+        """Close the file; what was not flushed may or may not be in it."""
+        if not self._file.closed:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> DeliveryError:
+        return DeliveryError(f"{self._path} must take the lines written, was refused: {error.strerror}")
+
+
+def _position(length: int) -> bytes:
+    return orjson.dumps({"bytes": length, "version": _VERSION})
+
+
+def _bytes_of(token: bytes) -> int:
+    try:
+        fields = orjson.loads(token)
+        version, length = fields["version"], fields["bytes"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise StateError(f"saved position must be the length of a file, was {token[:80]!r}") from None
+    if version != _VERSION or not isinstance(length, int):
+        raise StateError(f"saved position must be of version {_VERSION}, was {token[:80]!r}")
+    return length
+
+
+def _end_torn_line(descriptor: int) -> None:
+    """Keep what another program left unfinished apart from our first line."""
+    size = os.fstat(descriptor).st_size
+    if size > 0 and os.pread(descriptor, 1, size - 1) != b"\n":
+        os.write(descriptor, b"\n")
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,131 @@
+"""Short questions to a cluster, each answered or refused within the connection's bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from pynomaly.application.spec.source import KafkaConnection
+from pynomaly.domain.error import MissingInputError, UnavailableError
+from pynomaly_connectors.kafka.client import connect, connection_settings
+from pynomaly_connectors.kafka.error_code import NOT_YET, TOPIC_UNKNOWN
+from pynomaly_connectors.kafka.trouble import Clock, Trouble
+
+AnswerT = TypeVar("AnswerT")
+
+_ASK_S = 1.0  # one attempt; between two of them we look at what the error callback was told
+_RETRY_S = 0.05
+_SETTLING_S = 1.0  # a topic may be unknown to a broker for a moment after its creation
+_NO_ID: Final = ("", "AAAAAAAAAAAAAAAAAAAAAA")  # brokers before 2.8 have no topic ids
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as the cluster has it.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    partitions
+        Numbers of its partitions, ascending.
+    id
+        Kafka's topic id, which changes when a topic is deleted and created again; empty if it has none.
+    """
+
+    name: str
+    partitions: tuple[int, ...]
+    id: str
+
+    @classmethod
+    def of(cls, description: Any) -> Topic:
+        """Read the client's `TopicDescription`."""
+        topic_id = str(description.topic_id)
+        partitions = tuple(sorted(partition.id for partition in description.partitions))
+        return cls(description.name, partitions, "" if topic_id in _NO_ID else topic_id)
+
+
+def ask(
+    question: Callable[[float], AnswerT],
+    trouble: Trouble,
+    serve: Callable[[float], object],
+    timeout_s: float,
+    clock: Clock = time.monotonic,
+) -> AnswerT:
+    """Repeat a question until it is answered.
+
+    Parameters
+    ----------
+    question
+        Called with the time it may take [s]; raises `KafkaException` when it fails.
+    trouble
+        What the client's error callback was told.
+    serve
+        Runs the client's callbacks.
+    timeout_s
+        How long to go on [s].
+    clock
+        Monotonic seconds.
+
+    Raises
+    ------
+    UnavailableError
+        When the cluster refuses us, or has not answered in time.
+    KafkaException
+        When the answer is an error that waiting does not mend.
+    """
+    start = clock()
+    while True:
+        try:
+            return question(min(_ASK_S, timeout_s))
+        except KafkaException as failure:
+            error: KafkaError = failure.args[0]
+        serve(0)
+        trouble.raise_refusal()
+        waited_s = clock() - start
+        settled = error.code() in TOPIC_UNKNOWN and waited_s >= _SETTLING_S
+        if settled or not (error.retriable() or error.code() in NOT_YET):
+            raise KafkaException(error)
+        if waited_s >= timeout_s:
+            raise UnavailableError(trouble.silence(error.str()))
+        time.sleep(_RETRY_S)
+
+
+def find_topic(connection: KafkaConnection, name: str, clock: Clock = time.monotonic) -> Topic:
+    """Check that the cluster answers us and has the topic.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no such topic.
+    UnavailableError
+        When the cluster is silent or refuses us.
+    """
+    trouble = Trouble(connection, clock)
+    admin = connect(AdminClient, connection_settings(connection) | {"error_cb": trouble.report})
+
+    def describe(seconds: float) -> Topic:
+        return Topic.of(admin.describe_topics(TopicCollection([name]), request_timeout=seconds)[name].result())
+
+    try:
+        return ask(describe, trouble, admin.poll, connection.timeout_s, clock)
+    except KafkaException as failure:
+        raise refused_topic(connection, name, failure.args[0]) from None
+
+
+def refused_topic(connection: KafkaConnection, name: str, error: KafkaError) -> UnavailableError:
+    """Say why a topic cannot be used."""
+    where = f"topic {name} at {connection.bootstrap}"
+    if error.code() in TOPIC_UNKNOWN:
+        return MissingInputError(
+            f"{where} must exist, was missing: create it (kafka-topics.sh --bootstrap-server {connection.bootstrap} "
+            f"--create --topic {name} --partitions N)"
+        )
+    return UnavailableError(
+        f"{where} must be open to this user, was refused: {error.str()}; grant DESCRIBE and READ or WRITE"
+    )

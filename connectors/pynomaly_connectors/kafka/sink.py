@@ -1,0 +1,149 @@
+"""A topic as a message sink: written messages count once every in-sync replica has them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as Delivered
+
+from pynomaly.application.ports import Message, MessageWriter
+from pynomaly.application.spec.sink import KafkaSink
+from pynomaly.domain.error import DeliveryError
+from pynomaly_connectors.kafka.client import connect, producer_settings
+from pynomaly_connectors.kafka.cluster import find_topic
+from pynomaly_connectors.kafka.error_code import TOO_LARGE
+from pynomaly_connectors.kafka.trouble import Clock, Trouble
+
+_SERVE_S = 0.05
+_GRACE_S = 5.0  # librdkafka may report an expiry some seconds after it
+_NOTHING_TO_RESUME = b"{}"
+
+
+class KafkaMessageSink:
+    """One topic, written by an idempotent producer.
+
+    While a writer lives, nothing is lost, repeated or reordered. What a crash makes the flow write again is
+    byte-identical, with the same key and `ce_id`: a consumer, or a compacted topic, recognises it.
+
+    Parameters
+    ----------
+    spec
+        The topic and how to reach it.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, spec: KafkaSink, clock: Clock = time.monotonic) -> None:
+        self._spec = spec
+        self._clock = clock
+
+    @property
+    def where(self) -> str:
+        """Topic and cluster."""
+        return f"topic {self._spec.topic} at {self._spec.bootstrap}"
+
+    def open(self, position: bytes | None) -> MessageWriter:  # noqa: ARG002 - a topic cannot be cut back
+        """Open a producer; what stands behind an earlier position stays, for a topic cannot be cut back.
+
+        Raises
+        ------
+        UnavailableError
+            Within the connection's bound, when the topic is missing or the cluster silent or refusing us.
+        """
+        find_topic(self._spec, self._spec.topic, self._clock)
+        return KafkaMessageWriter(self._spec, self._clock)
+
+
+class KafkaMessageWriter:
+    """An open producer; made by `KafkaMessageSink.open`."""
+
+    def __init__(self, spec: KafkaSink, clock: Clock = time.monotonic) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._trouble = Trouble(spec, clock)
+        self._producer = connect(Producer, producer_settings(spec) | {"error_cb": self._trouble.report})
+        self._failure: DeliveryError | None = None
+
+    def write(self, messages: Sequence[Message]) -> None:
+        """Queue messages in order; waits while the queue is full.
+
+        Raises
+        ------
+        DeliveryError
+            When an earlier message has failed for good, or one of these is too large.
+        """
+        for message in messages:
+            self._produce(message)
+        self._producer.poll(0)
+        self._raise_failure()
+
+    def flush(self) -> None:
+        """Return when all written messages are acknowledged.
+
+        Raises
+        ------
+        DeliveryError
+            When one of them failed for good or its time is up.
+        """
+        deadline = self._clock() + self._spec.delivery_timeout_s + _GRACE_S
+        while self._producer.flush(_SERVE_S) > 0:
+            self._raise_failure()
+            if self._clock() >= deadline:
+                raise self._broken(
+                    f"{len(self._producer)} messages to {self._spec.topic} must be acknowledged within "
+                    f"{self._spec.delivery_timeout_s:g} s, were not: {self._trouble.silence()}"
+                )
+        self._raise_failure()
+        self._trouble.clear()
+
+    def position(self) -> bytes:
+        """Return a token without content: a topic is not cut back."""
+        return _NOTHING_TO_RESUME
+
+    def close(self) -> None:
+        """Drop whatever was not flushed; may be called twice."""
+        self._producer.purge(blocking=False)
+        self._producer.flush(_SERVE_S)
+
+    def _produce(self, message: Message) -> None:
+        while True:
+            self._raise_failure()
+            try:
+                self._producer.produce(
+                    self._spec.topic,
+                    message.value,
+                    message.key,
+                    headers=list(message.headers),
+                    on_delivery=self._delivered,
+                )
+            except BufferError:
+                # Back-pressure: the queue is bounded, and what is in it expires after `delivery_timeout_s`.
+                self._producer.poll(_SERVE_S)
+            except KafkaException as refusal:
+                raise self._broken(self._text(refusal.args[0], message.value, None)) from None
+            else:
+                return
+
+    def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
+        if error is not None and self._failure is None:
+            self._failure = DeliveryError(self._text(error, message.value() or b"", message.partition()))
+
+    def _text(self, error: KafkaError, value: bytes, partition: int | None) -> str:
+        where = self._spec.topic if partition is None or partition < 0 else f"{self._spec.topic}[{partition}]"
+        if error.code() == TOO_LARGE:
+            return (
+                f"message to {where} must be no larger than client and broker allow, was {len(value)} bytes: raise "
+                "`message.max.bytes` under `client` and `max.message.bytes` of the topic"
+            )
+        return f"message to {where} at {self._spec.bootstrap} must be delivered, failed: {error.name()}: {error.str()}"
+
+    def _broken(self, text: str) -> DeliveryError:
+        """Keep the first failure: a writer that lost a message stays unusable."""
+        self._failure = self._failure or DeliveryError(text)
+        return self._failure
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure

@@ -1,0 +1,78 @@
+"""Notice that a topic was deleted, or replaced by another one of its name, while it is read.
+
+librdkafka tells neither: a deleted topic is silent for ever, and a recreated one that has grown past the reader's
+offset goes on with foreign records. Only the topic id differs.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from pynomaly.application.spec.source import KafkaConnection
+from pynomaly.domain.error import StateError
+from pynomaly_connectors.kafka.client import connect, connection_settings
+from pynomaly_connectors.kafka.cluster import Topic, refused_topic
+from pynomaly_connectors.kafka.error_code import TOPIC_UNKNOWN
+from pynomaly_connectors.kafka.trouble import Clock
+
+EVERY_S: Final = 30.0
+_ASK_S = 10.0
+
+
+class TopicWatch:
+    """Asks for a topic's description every 30 s, without waiting for the answer.
+
+    Parameters
+    ----------
+    connection
+        The cluster.
+    topic
+        The topic as it was when reading began.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, connection: KafkaConnection, topic: Topic, clock: Clock = time.monotonic) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._clock = clock
+        self._asked_at = clock()
+        self._admin: AdminClient | None = None
+        self._answer: Future[Any] | None = None
+
+    def look(self) -> None:
+        """Ask if it is time, and judge an answer that has come; never blocks.
+
+        Raises
+        ------
+        MissingInputError
+            When the topic is gone.
+        StateError
+            When another topic has taken its name.
+        """
+        if self._answer is not None and self._answer.done():
+            answer, self._answer = self._answer, None
+            self._judge(answer)
+        elif self._answer is None and self._clock() - self._asked_at >= EVERY_S:
+            self._asked_at = self._clock()
+            self._admin = self._admin or connect(AdminClient, connection_settings(self._connection))
+            name = self._topic.name
+            self._answer = self._admin.describe_topics(TopicCollection([name]), request_timeout=_ASK_S)[name]
+
+    def _judge(self, answer: Future[Any]) -> None:
+        try:
+            found = Topic.of(answer.result())
+        except KafkaException as failure:
+            if failure.args[0].code() in TOPIC_UNKNOWN:
+                raise refused_topic(self._connection, self._topic.name, failure.args[0]) from None
+            return  # an outage is not ours to judge
+        if found.id != self._topic.id:
+            raise StateError(
+                f"topic {self._topic.name} must stay while it is read (id {self._topic.id}), was deleted and created "
+                f"again (id {found.id}); start over with --reset-state"
+            )

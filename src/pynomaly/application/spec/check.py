@@ -1,0 +1,169 @@
+"""Rules between the sections of a flow. Each is checked as soon as the sections that it compares are sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
+from typing import Final
+
+from pynomaly.application.spec.alert import AlertSpec, levels_of
+from pynomaly.application.spec.complaint import Complaint, one_of
+from pynomaly.application.spec.dataset import DATASET_RECORDS
+from pynomaly.application.spec.detect import PartSpec, place_parts
+from pynomaly.application.spec.record import RecordSpec
+from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, OutputSpec, SinkSpec
+from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
+from pynomaly.application.spec.window import SlidingWindow, TumblingWindow
+from pynomaly.domain.decision import CombinationOptions, PersistenceOptions
+
+#: Each part costs a calibrator (1 KB) a series and a step of every record.
+MOST_PARTS: Final = 1_000
+
+Detectors = tuple[PartSpec, ...]
+Window = TumblingWindow | SlidingWindow | None
+
+
+def broken_rules(sections: Mapping[str, object]) -> list[Complaint]:
+    """Return what is wrong between the given sections; a rule that needs one which is not there is skipped."""
+    complaints: list[Complaint] = []
+    for rule, names in _RULES:
+        if all(name in sections for name in names):
+            complaints.extend(rule(*(sections[name] for name in names)))
+    return complaints
+
+
+def scored_fields(record: RecordSpec, window: Window) -> tuple[str, ...]:
+    """Name what detectors see: the value fields, or with a window their aggregates."""
+    return record.values if window is None else window.plan.columns(record.values)
+
+
+def reach(detectors: Detectors, fields: tuple[str, ...], combine: CombinationOptions) -> float:
+    """Return the highest evidence that the parts can give together."""
+    return len(place_parts(detectors, fields)) * combine.cap
+
+
+def _record_is_the_datasets(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
+    if isinstance(source, DatasetSource) and record != DATASET_RECORDS[source.name]:
+        yield Complaint(("record",), "must be left out: the dataset brings its own")
+
+
+def _messages_have_keys(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
+    if record.series_from == "message_key" and not isinstance(source, KafkaSource | MemorySource):
+        yield Complaint(("record", "series_from"), "must be fields: only messages have a key", record.series_from)
+
+
+def _fields_exist(record: RecordSpec, window: Window, detectors: Detectors) -> Iterator[Complaint]:
+    known = scored_fields(record, window)
+    for entry, part in enumerate(detectors):
+        for position, name in enumerate(part.fields or ()):
+            if name not in known:
+                yield Complaint(("detectors", entry, "fields", position), one_of(name, known), name)
+
+
+def _parts_are_few(record: RecordSpec, window: Window, detectors: Detectors) -> Iterator[Complaint]:
+    count = len(place_parts(detectors, scored_fields(record, window)))
+    if count > MOST_PARTS:
+        yield Complaint(("detectors",), f"must make at most {MOST_PARTS} parts (entries times their fields)", count)
+
+
+def _names_are_unique(detectors: Detectors) -> Iterator[Complaint]:
+    first: dict[str, int] = {}
+    for entry, part in enumerate(detectors):
+        other = first.setdefault(part.title, entry)
+        if other != entry:
+            yield Complaint(("detectors", entry, "as"), f"must be a name of its own: detectors[{other}] has the same")
+
+
+def _hits_fit(persistence: PersistenceOptions) -> Iterator[Complaint]:
+    if persistence.of < persistence.hits:
+        yield Complaint(("persistence", "of"), "must be at least `hits`", persistence.of)
+
+
+def _levels_are_reachable(
+    record: RecordSpec, window: Window, detectors: Detectors, combine: CombinationOptions, alert: AlertSpec
+) -> Iterator[Complaint]:
+    highest = reach(detectors, scored_fields(record, window), combine)
+    levels = levels_of(alert.policy(highest))
+    if not levels:
+        yield Complaint(("alert", "levels"), f"must be given: the parts reach {highest:g} only, less than any default")
+    for level, bar in levels.items():
+        if bar > highest:
+            rule = f"must be at most {highest:g}, the highest evidence of these detectors (parts times combine.cap)"
+            yield Complaint(("alert", "levels", level.label), rule, bar)
+
+
+def _late_needs_a_window(window: Window, output: OutputSpec) -> Iterator[Complaint]:
+    if window is None and output.late is not None:
+        yield Complaint(("output", "late"), "must be left out without `window`: nothing is late")
+
+
+def _outputs_are_apart(output: OutputSpec) -> Iterator[Complaint]:
+    first: dict[object, str] = {}
+    for name, sink in _sinks(output):
+        place = _place(sink)
+        other = first.setdefault(place, name) if place is not None else name
+        if other != name:
+            yield Complaint(("output", name), f"must go to another place than output.{other}")
+
+
+def _input_is_no_output(source: SourceSpec, output: OutputSpec) -> Iterator[Complaint]:
+    for name, sink in _sinks(output):
+        if _reads(source, sink):
+            path = ("output", name, "path" if isinstance(sink, FileSink) else "topic")
+            yield Complaint(path, f"must differ from the input, or the flow reads its own {name.replace('_', ' ')}")
+
+
+def _sinks(output: OutputSpec) -> Iterator[tuple[str, SinkSpec]]:
+    named = {"alerts": output.alerts, "dead_letters": output.dead_letters, "late": output.late}
+    named["outcomes"] = output.outcomes
+    for name, sink in named.items():
+        if sink is not None:
+            yield name, sink
+
+
+def _place(sink: SinkSpec) -> object:
+    match sink:
+        case KafkaSink():
+            return "kafka", sink.bootstrap, sink.topic
+        case MemorySink():
+            return "memory", sink.broker, sink.topic
+        case FileSink():
+            return "file", PurePosixPath(sink.path)
+        case _:
+            return None  # a terminal takes lines of any kind
+
+
+def _reads(source: SourceSpec, sink: SinkSpec) -> bool:
+    match source, sink:
+        case KafkaSource(), KafkaSink():
+            same_cluster = set(source.bootstrap.split(",")) & set(sink.bootstrap.split(","))
+            return source.topic == sink.topic and bool(same_cluster)
+        case MemorySource(), MemorySink():
+            return (source.broker, source.topic) == (sink.broker, sink.topic)
+        case FileSource(), FileSink():
+            return _matches(PurePosixPath(sink.path), PurePosixPath(source.path))
+        case _:
+            return False
+
+
+def _matches(path: PurePosixPath, glob: PurePosixPath) -> bool:
+    if "**" in glob.parts:
+        return fnmatch(str(path), str(glob))
+    pairs = zip(path.parts, glob.parts, strict=False)
+    return len(path.parts) == len(glob.parts) and all(fnmatch(part, pattern) for part, pattern in pairs)
+
+
+#: Rules with the sections that they compare, in the order in which they are reported.
+_RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], ...]] = (
+    (_record_is_the_datasets, ("source", "record")),
+    (_messages_have_keys, ("source", "record")),
+    (_fields_exist, ("record", "window", "detectors")),
+    (_parts_are_few, ("record", "window", "detectors")),
+    (_names_are_unique, ("detectors",)),
+    (_hits_fit, ("persistence",)),
+    (_levels_are_reachable, ("record", "window", "detectors", "combine", "alert")),
+    (_late_needs_a_window, ("window", "output")),
+    (_outputs_are_apart, ("output",)),
+    (_input_is_no_output, ("source", "output")),
+)

@@ -1,0 +1,145 @@
+"""What a run did, counted for its last words; and how several listeners hear of one run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from threading import Lock
+
+from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
+from pynomaly.domain.outcome import Level, Reason
+from pynomaly.domain.record import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The counts of a run.
+
+    Parameters
+    ----------
+    by_reason
+        Records by reason.
+    windows
+        Closed windows by reason; empty in a flow without windows.
+    alerts
+        Alerts by level.
+    delivered
+        Events durable at each output, by its name.
+    series
+        Series held in memory at the end, over all streams.
+    newest_time_ns
+        Latest event time of an accepted record; None if there was none.
+    """
+
+    by_reason: dict[Reason, int]
+    windows: dict[Reason, int]
+    alerts: dict[Level, int]
+    delivered: dict[str, int]
+    series: int
+    newest_time_ns: int | None
+
+    @property
+    def records(self) -> int:
+        """Records judged, whatever became of them."""
+        return sum(self.by_reason.values())
+
+    @property
+    def alert_count(self) -> int:
+        """Alerts of all levels."""
+        return sum(self.alerts.values())
+
+
+class Tally(NoTelemetry):
+    """Counts what one process did. A batch costs some us."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._by_reason: Counter[Reason] = Counter()
+        self._windows: Counter[Reason] = Counter()
+        self._alerts: Counter[Level] = Counter()
+        self._delivered: Counter[str] = Counter()
+        self._series: dict[Stream, int] = {}
+        self._newest_time_ns: int | None = None
+
+    def batch_processed(self, batch: BatchProcessed) -> None:
+        """Count records, windows and alerts."""
+        with self._lock:
+            self._by_reason.update(batch.by_reason)
+            self._windows.update(batch.windows)
+            self._alerts.update(batch.alerts)
+            if batch.newest_time_ns is not None:
+                self._newest_time_ns = max(batch.newest_time_ns, self._newest_time_ns or batch.newest_time_ns)
+
+    def series_counted(self, stream: Stream, count: int) -> None:
+        """Remember the number of series of a stream."""
+        with self._lock:
+            self._series[stream] = count
+
+    def events_delivered(self, output: str, count: int, seconds: float) -> None:  # noqa: ARG002 - the port's
+        """Count events that are durable."""
+        with self._lock:
+            self._delivered[output] += count
+
+    def totals(self) -> Totals:
+        """Return the counts up to now, each kind in the order of its codes."""
+        with self._lock:
+            return Totals(
+                by_reason=dict(sorted(self._by_reason.items())),
+                windows=dict(sorted(self._windows.items())),
+                alerts=dict(sorted(self._alerts.items())),
+                delivered=dict(self._delivered),
+                series=sum(self._series.values()),
+                newest_time_ns=self._newest_time_ns,
+            )
+
+
+class Tee:
+    """Tells several listeners the same."""
+
+    def __init__(self, *listeners: Telemetry) -> None:
+        self._listeners = listeners
+
+    def input_polled(self) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.input_polled()
+
+    def batch_processed(self, batch: BatchProcessed) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.batch_processed(batch)
+
+    def lag_measured(self, stream: Stream, records: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.lag_measured(stream, records)
+
+    def series_counted(self, stream: Stream, count: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.series_counted(stream, count)
+
+    def checkpoint_written(self, stream: Stream, seconds: float, size_bytes: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.checkpoint_written(stream, seconds, size_bytes)
+
+    def checkpoint_stalled(self, seconds: float) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.checkpoint_stalled(seconds)
+
+    def events_delivered(self, output: str, count: int, seconds: float) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.events_delivered(output, count, seconds)
+
+    def model_refitted(self, part: str) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.model_refitted(part)
+
+    def model_refit_failed(self, part: str) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.model_refit_failed(part)

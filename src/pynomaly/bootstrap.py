@@ -1,0 +1,230 @@
+"""The composition root: a flow specification becomes objects, by plain constructor calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import assert_never
+
+from pynomaly.application.engine import DetectionResult, Engine, EngineFactory, FlowPlan, Kernels
+from pynomaly.application.output import Encode, Output
+from pynomaly.application.ports import Message, MessageSink, RecordSource
+from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
+from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
+from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource
+from pynomaly.domain.adapted import AdaptedPartFactory
+from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
+from pynomaly.domain.kernel import render
+from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
+from pynomaly.domain.record import Stream
+from pynomaly.domain.series import find_slots
+from pynomaly.domain.windows import WindowPlan
+from pynomaly.domain.windows.absorb import absorb
+from pynomaly.infrastructure.kernels import KernelLibrary
+from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
+from pynomaly_connectors.codecs.cloudevents import encode, structured
+from pynomaly_connectors.codecs.json_fast import Scan
+from pynomaly_connectors.codecs.json_scanner import scan
+from pynomaly_connectors.codecs.outcome_lines import outcome_lines
+from pynomaly_connectors.codecs.payload import Decoder
+from pynomaly_connectors.datasets import DatasetRecordSource
+from pynomaly_connectors.files.source import FileRecordSource
+from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line, value_line
+from pynomaly_connectors.kafka.sink import KafkaMessageSink
+from pynomaly_connectors.kafka.source import KafkaRecordSource
+from pynomaly_connectors.memory.sink import MemoryMessageSink
+from pynomaly_connectors.memory.source import MemoryRecordSource
+from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
+
+_ALERT_EVENTS = (AnomalyDetected, ModelRefitted, ModelRefitFailed)
+_LINES = {"dead-letters": envelope_line, "outcomes": value_line}
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a runner needs to run a flow.
+
+    Parameters
+    ----------
+    spec
+        The flow as the operator wrote it.
+    plan
+        The same, resolved.
+    source
+        Its input.
+    engine_for
+        Makes the engine of a stream.
+    outputs
+        Makes its outputs, given the ledger folder of the state (None: nothing is resumed).
+    """
+
+    spec: FlowSpec
+    plan: FlowPlan
+    source: RecordSource
+    engine_for: EngineFactory
+    outputs: Callable[[Path | None], tuple[Output, ...]]
+
+    @property
+    def checkpoint_every_s(self) -> float:
+        """Time between two checkpoints [s]."""
+        return self.spec.checkpoint.every_ns / 1e9
+
+
+def services_of(spec: FlowSpec) -> Services:
+    """Build a flow; nothing is opened or started yet.
+
+    Raises
+    ------
+    ConfigError
+        When an adapted detector's library, class or arguments do not fit.
+    """
+    plan = plan_of(spec)
+    return Services(
+        spec=spec,
+        plan=plan,
+        source=_source(spec),
+        engine_for=engine_factory(plan),
+        outputs=partial(_outputs, spec, plan),
+    )
+
+
+def plan_of(spec: FlowSpec) -> FlowPlan:
+    """Resolve a specification into what decides about scores and alerts."""
+    columns = {name: column for column, name in enumerate(spec.fields)}
+    return FlowPlan(
+        name=spec.flow,
+        fields=spec.record.values,
+        scoring=ScoringPlan(
+            fields=spec.fields,
+            parts=tuple(_part(placed, columns) for placed in spec.parts),
+            combination=spec.combine,
+            persistence=spec.persistence,
+            policy=spec.policy,
+        ),
+        window=_window(spec),
+        series_limit=spec.limits.series,
+        fingerprint=spec.fingerprint(),
+    )
+
+
+def engine_factory(plan: FlowPlan) -> EngineFactory:
+    """Return what makes an engine for each stream of a flow; its kernels are loaded at the first call."""
+
+    @cache
+    def kernels() -> Kernels:
+        library = KernelLibrary.default()
+        return Kernels(
+            process=library.fused(render(plan.scoring)),
+            find_slots=library.entry(find_slots),
+            absorb=library.entry(absorb),
+        )
+
+    def engine_for(stream: Stream) -> Engine:
+        return Engine(plan, stream, kernels())
+
+    return engine_for
+
+
+def _window(spec: FlowSpec) -> WindowPlan | None:
+    window = spec.window
+    if window is None:
+        return None
+    return WindowPlan(window.size_ns, window.step_ns, window.aggregates, window.lateness_ns, window.max_jump_ns)
+
+
+def _part(placed: PlacedPart, columns: dict[str, int]) -> Part:
+    fields = tuple(columns[name] for name in placed.fields)
+    spec = placed.spec
+    match spec:
+        case NativePart():
+            return Part(
+                placed.name,
+                NativeSource(spec.native, spec.options),
+                fields,
+                spec.calibration,
+                spec.direction,
+                spec.minimum_absolute,
+                spec.minimum_relative,
+                spec.guard,
+            )
+        case RiverPart() | PyodPart():
+            return Part(placed.name, AdaptedSource(_adapted(spec, placed.fields)), fields, spec.calibration)
+        case _:
+            raise TypeError(f"part {placed.name} must be native, of River or of PyOD, was {type(spec).__name__}")
+
+
+def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...]) -> AdaptedPartFactory:
+    match spec:
+        case RiverPart():
+            from pynomaly.infrastructure.adapted.river_part import river_part  # noqa: PLC0415 - imports River
+
+            return river_part(spec.river, spec.params, fields)
+        case PyodPart():
+            from pynomaly.infrastructure.adapted.pyod_part import pyod_part  # noqa: PLC0415 - imports PyOD
+
+            return pyod_part(
+                spec.pyod,
+                spec.params,
+                fields,
+                window=spec.window,
+                refit_every=spec.refit_every,
+                adopt_after=spec.adopt_after,
+                group_by=spec.group_by,
+            )
+        case _:
+            assert_never(spec)
+
+
+def _source(spec: FlowSpec) -> RecordSource:
+    match spec.source:
+        case KafkaSource():
+            return KafkaRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
+        case MemorySource():
+            return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
+        case FileSource():
+            return FileRecordSource(spec.source, spec.record, _scan())
+        case DatasetSource():
+            return DatasetRecordSource(spec.source, spec.record)
+        case _:
+            assert_never(spec.source)
+
+
+def _json_decoder(spec: FlowSpec, choice: DecoderChoice) -> Decoder:
+    return json_decoder(spec.record, choice, _scan())
+
+
+def _scan() -> Scan:
+    return KernelLibrary.default().entry(scan)
+
+
+def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: Path | None) -> tuple[Output, ...]:
+    output = spec.output
+    chosen: list[tuple[str, SinkSpec | None, Encode]] = [
+        ("alerts", output.alerts, partial(_encode_events, _ALERT_EVENTS)),
+        ("dead-letters", output.dead_letters, partial(_encode_events, (RecordRejected,))),
+        ("late", output.late, partial(_encode_events, (RecordLate,))),
+        ("outcomes", output.outcomes, outcome_lines(plan, output.outcomes_of)),
+    ]
+    return tuple(Output(name, _sink(name, sink, ledger), encode) for name, sink, encode in chosen if sink is not None)
+
+
+def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
+    match spec:
+        case KafkaSink():
+            return KafkaMessageSink(spec)
+        case MemorySink():
+            return MemoryMessageSink(spec)
+        case FileSink():
+            return JsonLinesSink(Path(spec.path), _LINES.get(name, structured), ledger)
+        case TerminalSink():
+            return TerminalMessageSink(sys.stdout)
+        case _:
+            assert_never(spec)
+
+
+def _encode_events(kinds: tuple[type[Event], ...], result: DetectionResult) -> list[Message]:
+    return [encode(event) for event in result.events if isinstance(event, kinds)]

@@ -1,0 +1,1 @@
+"""How a running flow is watched: metrics, health, logs, traces."""

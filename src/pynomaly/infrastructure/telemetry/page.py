@@ -1,0 +1,58 @@
+"""The documentation page of the metrics, from the catalogue: ``python -m pynomaly.infrastructure.telemetry.page``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from pynomaly.infrastructure.telemetry.catalogue import (
+    CATALOGUE,
+    MAX_STREAM_LABELS,
+    OTHER_STREAMS,
+    PROCESS_METRICS,
+    Metric,
+)
+
+_HEAD = f"""\
+# Metrics
+
+A flow with `metrics.listen` serves these at `/metrics` for Prometheus, and its health at `/healthz` (200 while the
+flow goes round, 503 with the reason when it hangs). This page is made from the program's own list
+(`pynomaly.infrastructure.telemetry.catalogue`); a metric that is not here does not exist.
+
+Labels: `flow` is the flow's name; `stream` is `topic[partition]`, or a file's path; `output`, `part`, `level`,
+`outcome` and `reason` are words of the flow and of the program. There is never a label for a series. The first
+{MAX_STREAM_LABELS:,} streams get a label of their own; the counts of further ones go to
+`stream="{OTHER_STREAMS}"`, and their gauges are left out.
+
+A histogram `x` has the time series `x_bucket`, `x_sum` and `x_count`. Counters start at 0 with the process: use
+`rate()` or `increase()`.
+"""
+
+_PROCESS = """\
+## Of the process
+
+On Linux, as the Prometheus client library gives them for every program. To choose those of one flow:
+`process_resident_memory_bytes * on (job, instance) group_left (flow) pynomaly_build_info{flow="…"}`.
+"""
+
+
+def metrics_page() -> str:
+    """Return the page as Markdown."""
+    return "\n".join(
+        [_HEAD, "## Of the flow\n", *_table(CATALOGUE), _PROCESS, *_table(PROCESS_METRICS)],
+    )
+
+
+def _table(metrics: Iterable[Metric]) -> list[str]:
+    head = ["| metric | kind, unit | labels | meaning | when it looks wrong |", "|---|---|---|---|---|"]
+    return [*head, *map(_line, metrics), ""]
+
+
+def _line(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+    return f"| `{metric.name}` | {metric.kind}, {metric.unit} | {labels} | {metric.meaning} | {metric.action} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(metrics_page())

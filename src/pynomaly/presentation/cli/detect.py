@@ -1,0 +1,125 @@
+"""`pynomaly detect`: try a file, without a flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pynomaly.presentation.cli.parameter import AsJson
+
+
+class TimeFormat(StrEnum):
+    """How times are written."""
+
+    ISO8601 = "iso8601"
+    S = "s"
+    MS = "ms"
+    US = "us"
+    NS = "ns"
+
+
+def detect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, possibly .gz.", show_default=False)],
+    value: Annotated[
+        list[str],
+        typer.Option(metavar="COLUMN", help="Column of numbers to look at; again for several.", show_default=False),
+    ],
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column of the time; without it rows are only numbered.", show_default=False
+        ),
+    ] = None,
+    time_format: Annotated[
+        TimeFormat, typer.Option(help="ISO 8601 text (no offset means UTC), or a number since 1970 in that unit.")
+    ] = TimeFormat.ISO8601,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Column that tells series apart; again for several.", show_default=False),
+    ] = None,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:OPTION=VALUE,…]",
+            help="Detector with its options, river/CLASS or pyod/CLASS; again for several. By default seasonal_slot "
+            "(with --time), ew_zscore and running_range together.",
+            show_default=False,
+        ),
+    ] = None,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=EVIDENCE",
+            help="Evidence of an alert level; again for several. By default watch=2.3, warning=4 and critical=6.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the outcome of every record there: .csv, .jsonl or .parquet.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw values and alerts there: .png.", show_default=False)
+    ] = None,
+    delimiter: Annotated[str, typer.Option(metavar="CHARACTER", help="Column separator of CSV.")] = ",",
+    top: Annotated[int, typer.Option(min=0, metavar="N", help="Most alerts listed; the strongest ones.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Find anomalies in a file: the same rules and engine as a flow, nothing to set up, nothing kept.
+
+    Every record is judged by what came before it. The first 150 or so of each series only teach.
+    """
+    from pynomaly.application.spec.adhoc import Columns, adhoc_flow
+    from pynomaly.presentation.cli.detect_report import print_detection
+    from pynomaly.presentation.cli.detection import Detection, run_detection
+
+    columns = Columns(tuple(value), time, time_format.value, tuple(series or ()))
+    source = {"kind": "files", "path": str(file), "delimiter": _character(delimiter)}
+    spec = adhoc_flow(source, columns, detector or (), _levels(level))
+    _check_files(output, plot)
+    detection = Detection(spec, columns, most_alerts=top)
+    run_detection(detection, output, plot)
+    print_detection(detection, _written(output, plot), as_json=as_json)
+
+
+def _character(delimiter: str) -> str:
+    return {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+
+
+def _levels(given: Sequence[str] | None) -> dict[str, float] | None:
+    """Read ``NAME=EVIDENCE``; which names there are the flow knows."""
+    from pynomaly.domain.error import ConfigError, Problem
+
+    if not given:
+        return None
+    levels: dict[str, float] = {}
+    for text in given:
+        name, _, evidence = text.partition("=")
+        try:
+            levels[name.strip()] = float(evidence)
+        except ValueError:
+            raise ConfigError(Problem("--level", f"must be NAME=EVIDENCE, such as watch=3, was {text!r}")) from None
+    return levels
+
+
+def _check_files(output: Path | None, plot: Path | None) -> None:
+    """Refuse what could not be written after all the work."""
+    from pynomaly.presentation.plot import check_plot
+    from pynomaly_connectors.files.outcome_file import check_suffix
+
+    if output is not None:
+        check_suffix(output)
+    if plot is not None:
+        check_plot(plot)
+
+
+def _written(output: Path | None, plot: Path | None) -> dict[str, str]:
+    return {name: str(path) for name, path in (("outcomes", output), ("plot", plot)) if path is not None}

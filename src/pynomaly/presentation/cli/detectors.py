@@ -1,0 +1,105 @@
+"""`pynomaly detectors`: which there are, what they catch and what their options mean."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pynomaly.presentation.cli.parameter import AsJson
+
+if TYPE_CHECKING:
+    from pynomaly.domain.detectors import DetectorDescription, OptionDescription
+
+_ADAPTED = "Detectors of River and PyOD run too: `river: <class>` or `pyod: <class>` in a flow."
+
+
+def list_detectors(as_json: AsJson = False) -> None:
+    """List the detectors that flows can name."""
+    from pynomaly.domain.detectors import NATIVE_DETECTORS, describe
+    from pynomaly.presentation.cli.result import print_json, results
+
+    described = [describe(detector) for detector in NATIVE_DETECTORS.values()]
+    if as_json:
+        print_json({"detectors": [_as_json(one) for one in described]})
+        return
+    from rich.table import Table
+
+    table = Table("detector", "looks at", "bytes a series", "what it does", box=None, pad_edge=False)
+    for one in described:
+        table.add_row(one.name, _inputs(one), f"{one.bytes_per_series:,}", one.summary)
+    results().print(table)
+    typer.echo(f"\n{_ADAPTED}")
+
+
+def show_detector(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the detector.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a detector catches, when it fails, and what its options mean."""
+    from pynomaly.application.spec.complaint import one_of
+    from pynomaly.domain.detectors import NATIVE_DETECTORS, describe
+    from pynomaly.domain.error import ConfigError, Problem
+    from pynomaly.presentation.cli.result import print_json
+
+    if name not in NATIVE_DETECTORS:
+        raise ConfigError(Problem("NAME", f"{one_of(name, tuple(NATIVE_DETECTORS))}, was {name!r}"))
+    described = describe(NATIVE_DETECTORS[name])
+    if as_json:
+        print_json(_as_json(described))
+    else:
+        _print_description(described)
+
+
+def _print_description(described: DetectorDescription) -> None:
+    from rich.table import Table
+
+    from pynomaly.presentation.cli.result import results
+
+    typer.echo(f"{described.name}: {described.summary}\n\n{described.details}\n")
+    typer.echo(f"Looks at {_inputs(described)}; {described.bytes_per_series:,} bytes a series with default options.\n")
+    table = Table("option", "default", "range", "meaning", box=None, pad_edge=False)
+    for option in described.options:
+        table.add_row(option.name, _word(option.default), _range(option), option.meaning)
+    results().print(table)
+
+
+def _inputs(described: DetectorDescription) -> str:
+    return "all fields together" if described.takes_vector else "one field"
+
+
+def _range(option: OptionDescription) -> str:
+    if option.choices:
+        return " or ".join(option.choices)
+    if isinstance(option.default, bool):
+        return "true or false"
+    ends = (option.low, option.high)
+    return "" if all(map(math.isinf, ends)) else " to ".join(f"{end:g}" for end in ends)
+
+
+def _word(value: object) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_json(described: DetectorDescription) -> dict[str, object]:
+    return {
+        "name": described.name,
+        "summary": described.summary,
+        "details": described.details,
+        "scale": described.scale,
+        "takes_vector": described.takes_vector,
+        "bytes_per_series": described.bytes_per_series,
+        "options": [_option_as_json(option) for option in described.options],
+    }
+
+
+def _option_as_json(option: OptionDescription) -> dict[str, object]:
+    return {
+        "name": option.name,
+        "meaning": option.meaning,
+        "default": option.default,
+        "low": option.low if math.isfinite(option.low) else None,
+        "high": option.high if math.isfinite(option.high) else None,
+        "choices": list(option.choices),
+    }

@@ -1,0 +1,55 @@
+"""`pynomaly flows`: what can be said of a flow file without running it."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from pynomaly.presentation.cli.environment import environment
+from pynomaly.presentation.cli.parameter import AsJson, FlowFile
+
+
+def validate_flow(flow: FlowFile, as_json: AsJson = False) -> int:
+    """Check a flow file and name every mistake at once; the exit status is 78 if there is one.
+
+    Mistakes go to standard error; with --json they are the result.
+    """
+    from pynomaly.domain.error import ConfigError
+    from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.presentation.cli.result import print_json
+
+    try:
+        spec = load_flow(flow, environment())
+    except ConfigError as error:
+        if not as_json:
+            raise
+        problems = [{"path": problem.path, "rule": problem.rule} for problem in error.problems]
+        print_json({"file": str(flow), "valid": False, "problems": problems})
+        return os.EX_CONFIG
+    if as_json:
+        print_json({"file": str(flow), "valid": True, "flow": spec.flow, "fingerprint": spec.fingerprint()})
+    else:
+        typer.echo(f"{flow} is valid: flow {spec.flow}, fingerprint {spec.fingerprint()}")
+    return os.EX_OK
+
+
+def explain_flow(flow: FlowFile, as_json: AsJson = False) -> None:
+    """Say in plain sentences what a flow reads, looks for, alerts of, writes and remembers."""
+    from pynomaly.application.spec.explain import explain
+    from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.presentation.cli.result import print_json
+
+    explanation = explain(load_flow(flow, environment()))
+    if as_json:
+        print_json({topic.title: list(topic.sentences) for topic in explanation.topics})
+    else:
+        typer.echo(str(explanation))
+
+
+def print_schema() -> None:
+    """Print the JSON Schema of flow files, for editors and for programs that write flows."""
+    from pynomaly.application.spec.schema import flow_schema
+    from pynomaly.presentation.cli.result import print_json
+
+    print_json(flow_schema())

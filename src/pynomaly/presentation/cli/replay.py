@@ -1,0 +1,128 @@
+"""`pynomaly replay`: history through the same engine, apart from the live flow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pynomaly.presentation.cli.environment import environment
+from pynomaly.presentation.cli.parameter import AsJson, FlowFile
+
+if TYPE_CHECKING:
+    from pynomaly.application.engine import DetectionResult
+    from pynomaly.application.spec.flow import FlowSpec
+    from pynomaly.application.tally import Totals
+    from pynomaly.bootstrap import Services
+
+WriteLines = Callable[[Iterable[bytes]], None]
+
+
+def replay_flow(
+    flow: FlowFile,
+    batch_records: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Most records judged at once; changes no result.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write alerts there, one CloudEvent a line; else they are printed.", show_default=False
+        ),
+    ] = None,
+    outcomes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the outcome of every record there, one a line.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge everything that the flow's input holds now, from its first record, as the live flow would.
+
+    The flow's own outputs, its state and its consumer group are not touched. Alerts have the ids of the live run.
+    With --json the counts are printed, and alerts go to --output only.
+    """
+    from pynomaly.bootstrap import services_of
+    from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.presentation.cli.kernel_loading import load_kernels
+    from pynomaly.presentation.cli.patience import say_if_long
+    from pynomaly.presentation.cli.writing import LineFile
+
+    spec = load_flow(flow, environment())
+    _keep_own_outputs(spec, {"--output": output, "--outcomes": outcomes})
+    services = services_of(_from_the_start(spec))
+    with say_if_long("compiling kernels (first start only)"):
+        load_kernels(services.engine_for, len(services.plan.fields))
+    with ExitStack() as files:
+        alerts = None if output is None else files.enter_context(LineFile(output)).write
+        lines = None if outcomes is None else files.enter_context(LineFile(outcomes)).write
+        started_s = perf_counter()
+        totals = _replay(services, alerts or (_forget if as_json else _print), lines, batch_records)
+    _print_counts(services, totals, perf_counter() - started_s, as_json=as_json, quietly=output is None)
+
+
+def _from_the_start(spec: FlowSpec) -> FlowSpec:
+    from pynomaly.application.spec.source import KafkaSource
+
+    if not isinstance(spec.source, KafkaSource):
+        return spec
+    return spec.model_copy(update={"source": spec.source.model_copy(update={"start": "earliest"})})
+
+
+def _keep_own_outputs(spec: FlowSpec, files: dict[str, Path | None]) -> None:
+    """Refuse to overwrite what the live flow has written."""
+    from pynomaly.application.spec.sink import FileSink
+    from pynomaly.domain.error import ConfigError, Problem
+
+    output = spec.output
+    sinks = (output.alerts, output.dead_letters, output.late, output.outcomes)
+    taken = {Path(sink.path).resolve() for sink in sinks if isinstance(sink, FileSink)}
+    for option, path in files.items():
+        if path is not None and path.resolve() in taken:
+            raise ConfigError(Problem(option, f"must be a file that the flow does not write itself, was {str(path)!r}"))
+
+
+def _replay(
+    services: Services, write_alerts: WriteLines, write_outcomes: WriteLines | None, batch_records: int | None
+) -> Totals:
+    from pynomaly.application.observe import processed
+    from pynomaly.application.replay import replay
+    from pynomaly.application.tally import Tally
+    from pynomaly_connectors.codecs.cloudevents import structured
+    from pynomaly_connectors.codecs.outcome_lines import outcome_lines
+
+    tally = Tally()
+    encode_alerts = next(output.encode for output in services.outputs(None) if output.name == "alerts")
+    encode_outcomes = outcome_lines(services.plan, "all")
+
+    def take(result: DetectionResult) -> None:
+        tally.batch_processed(processed(result, 0.0))
+        write_alerts([structured(message) for message in encode_alerts(result)])
+        if write_outcomes is not None:
+            write_outcomes([message.value for message in encode_outcomes(result)])
+
+    replay(services.source, services.engine_for, take, most_records=batch_records)
+    return tally.totals()
+
+
+def _print(lines: Iterable[bytes]) -> None:
+    sys.stdout.buffer.writelines(line + b"\n" for line in lines)
+
+
+def _forget(_lines: Iterable[bytes]) -> None:
+    """Leave the alerts out: standard output belongs to the counts."""
+
+
+def _print_counts(services: Services, totals: Totals, seconds: float, *, as_json: bool, quietly: bool) -> None:
+    from pynomaly.presentation.cli.counts import counts_as_json, counts_lines
+    from pynomaly.presentation.cli.result import print_json, remarks, results
+
+    if as_json:
+        print_json(counts_as_json(services.plan.name, services.plan.fingerprint, totals, seconds))
+        return
+    console = remarks() if quietly else results()
+    console.print("\n".join(counts_lines(services.plan.name, totals, seconds)))

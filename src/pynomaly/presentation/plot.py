@@ -1,0 +1,302 @@
+"""A picture of what was detected: values and what was expected, evidence and levels, alerts by level.
+
+A panel is about a thousand pixels wide, so a long series is drawn as the lowest and highest value of each of that many
+stretches: no spike is lost, and a file of a million records draws as fast as a short one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynomaly.application.engine import DetectionResult
+from pynomaly.domain.error import ConfigError, Problem, UnavailableError
+from pynomaly.domain.outcome import Level
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Numbers = NDArray[np.float64]
+Bars = Mapping[Level, float]
+
+SUFFIXES: Final = (".png", ".svg", ".pdf")
+MOST_SERIES: Final = 4
+MOST_FIELDS: Final = 8
+_STRETCHES: Final = 1_000  # columns of a long series
+_WIDTH_IN: Final = 13.0
+_VALUE_IN: Final = 2.4
+_EVIDENCE_IN: Final = 1.2
+_RESOLUTION: Final = 110  # pixels an inch
+_LONGEST_NAME: Final = 60
+
+_VALUE: Final = "#33517a"
+_EXPECTED: Final = "#e08a3c"
+_EVIDENCE: Final = "#5b6770"
+_COLOURS: Final = {Level.WATCH: "#e6b800", Level.WARNING: "#f07c00", Level.CRITICAL: "#d0021b"}
+_MARKERS: Final = {Level.WATCH: "v", Level.WARNING: "D", Level.CRITICAL: "o"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlottedSeries:
+    """One series.
+
+    Parameters
+    ----------
+    name
+        Its key.
+    at
+        ``(n,)`` event times as datetime64, or row numbers.
+    values, expected
+        ``(n, d)``, NaN where not known.
+    evidence
+        ``(n,)``, NaN where not known.
+    level
+        ``(n,)`` level of the alert, 0 where none.
+    """
+
+    name: str
+    at: NDArray[Any]
+    values: Numbers
+    expected: Numbers
+    evidence: Numbers
+    level: NDArray[np.uint8]
+
+    @property
+    def alerts(self) -> int:
+        """How many of its records alerted."""
+        return int(np.count_nonzero(self.level))
+
+
+class PlotRecorder:
+    """Keeps what a picture needs of every accepted record: about 40 bytes, and 16 for each field.
+
+    Parameters
+    ----------
+    fields
+        Names of the value fields.
+    has_clock
+        Whether the records have a time; else their row numbers are drawn.
+    """
+
+    def __init__(self, fields: tuple[str, ...], *, has_clock: bool) -> None:
+        self.fields = fields
+        self.has_clock = has_clock
+        self._pieces: dict[int, list[tuple[NDArray[Any], ...]]] = defaultdict(list)
+        self._names: dict[int, str] = {}
+
+    def take(self, result: DetectionResult) -> None:
+        """Keep a batch."""
+        batch, outcomes = result.batch, result.outcomes
+        accepted = batch.refusal == 0
+        at = batch.time_ns.view("datetime64[ns]") if self.has_clock else batch.offset
+        for slot in np.unique(result.slot[accepted]).tolist():
+            rows = np.flatnonzero(accepted & (result.slot == slot))
+            self._names.setdefault(slot, batch.key[int(rows[0])].decode())
+            columns = (at, batch.values, outcomes.expected, outcomes.evidence, outcomes.level)
+            self._pieces[slot].append(tuple(column[rows] for column in columns))
+
+    def series(self) -> list[PlottedSeries]:
+        """Return the series, those with most alerts first."""
+        found = [
+            PlottedSeries(self._names[slot], *map(np.concatenate, zip(*pieces, strict=True)))
+            for slot, pieces in self._pieces.items()
+        ]
+        return sorted(found, key=lambda one: -one.alerts)
+
+
+def check_plot(path: Path) -> None:
+    """Refuse what could not be drawn.
+
+    Raises
+    ------
+    ConfigError
+        When the suffix is none of `SUFFIXES`, or matplotlib is not installed.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(Problem("--plot", f"must end in {', '.join(SUFFIXES)}, was {path.name!r}"))
+    try:
+        import matplotlib as mpl  # noqa: F401 - an extra
+    except ImportError as error:
+        rule = "must have matplotlib: pip install 'pynomaly-streaming[plot]'"
+        raise ConfigError(Problem("--plot", rule)) from error
+
+
+def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path) -> None:
+    """Draw what was recorded into a file.
+
+    One field: a row of panels for each series, up to `MOST_SERIES`, those with most alerts. Several fields: a panel
+    for each field of the series with most alerts, up to `MOST_FIELDS`.
+
+    Raises
+    ------
+    UnavailableError
+        When the file cannot be written.
+    """
+    figure = _figure(recorder, bars, title)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=_RESOLUTION)
+    except OSError as error:
+        raise UnavailableError(f"{path} must be a file that can be written, was not: {error.strerror}") from error
+
+
+def _figure(recorder: PlotRecorder, bars: Bars, title: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    known = recorder.series()
+    columns = list(range(min(len(recorder.fields), MOST_FIELDS)))
+    shown = known[: MOST_SERIES if len(recorder.fields) == 1 else 1]
+    panels = max(len(shown), 1)
+    heights = [*[_VALUE_IN] * len(columns), _EVIDENCE_IN] * panels
+    figure = Figure(figsize=(_WIDTH_IN, sum(heights) + 0.9), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=len(shown) <= 1, height_ratios=heights, squeeze=False)[:, 0]
+    for number, series in enumerate(shown):
+        first = number * (len(columns) + 1)
+        _draw_series(axes[first : first + len(columns) + 1], series, recorder, bars, named=len(known) > 1)
+    if not shown:
+        _say_nothing(axes)
+    figure.suptitle(_title(title, known, shown), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    _legend(figure, axes)
+    return figure
+
+
+def _title(title: str, known: Sequence[PlottedSeries], shown: Sequence[PlottedSeries]) -> str:
+    alerts = sum(one.alerts for one in known)
+    records = sum(len(one.at) for one in known)
+    told = f"{_plain(title)}: {alerts:,} alert{'' if alerts == 1 else 's'} in {records:,} records"
+    return told if len(shown) == len(known) else f"{told} ({len(shown)} of {len(known)} series)"
+
+
+def _draw_series(
+    axes: Sequence[Axes], series: PlottedSeries, recorder: PlotRecorder, bars: Bars, *, named: bool
+) -> None:
+    *panels, last = axes
+    for column, axis in enumerate(panels):
+        _draw_values(axis, series, column)
+        axis.set_ylabel(_plain(recorder.fields[column]))
+        axis.tick_params(labelbottom=False)
+    if named:
+        panels[0].set_title(f"series {_plain(series.name)}", loc="left", fontsize=10)
+    _draw_evidence(last, series, bars)
+    _time_axis(last, series.at, has_clock=recorder.has_clock)
+    for axis in panels:
+        axis.sharex(last)
+        axis.tick_params(labelbottom=False)
+
+
+def _draw_values(axis: Axes, series: PlottedSeries, column: int) -> None:
+    values, expected = series.values[:, column], series.expected[:, column]
+    at, drawn = _envelope(series.at, values)
+    axis.plot(at, drawn, color=_VALUE, linewidth=0.8, label="value", zorder=3)
+    at, drawn = _means(series.at, expected)
+    axis.plot(at, drawn, color=_EXPECTED, linewidth=1.4, alpha=0.8, label="expected", zorder=2)
+    for level, colour in _COLOURS.items():
+        rows = series.level == level
+        axis.scatter(
+            series.at[rows],
+            values[rows],
+            s=34,
+            color=colour,
+            edgecolors="white",
+            linewidths=0.6,
+            marker=_MARKERS[level],
+            label=level.label,
+            zorder=4 + level,
+        )
+    axis.margins(y=0.12)
+    axis.yaxis.set_major_formatter("{x:,g}")
+    _tidy(axis)
+
+
+def _draw_evidence(axis: Axes, series: PlottedSeries, bars: Bars) -> None:
+    at, drawn = _envelope(series.at, np.nan_to_num(series.evidence))
+    axis.fill_between(at, drawn, color=_EVIDENCE, alpha=0.55, linewidth=0.6)
+    for level, bar in bars.items():
+        axis.axhline(bar, color=_COLOURS[level], linewidth=0.9, linestyle="--")
+        name = {"xy": (1, bar), "xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        axis.annotate(level.label, xytext=(4, 0), va="center", fontsize=8, color=_COLOURS[level], **name)
+    axis.set_ylabel("evidence")
+    axis.set_ylim(0, max([*bars.values(), float(drawn.max(initial=0.0))]) * 1.12)
+    _tidy(axis)
+
+
+def _tidy(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#e4e7ea", linewidth=0.7)
+    axis.set_axisbelow(True)
+
+
+def _time_axis(axis: Axes, at: NDArray[Any], *, has_clock: bool) -> None:
+    first, last = at.min(), at.max()
+    if first < last:
+        margin = (last - first) / 100
+        axis.set_xlim(first - margin, last + margin)
+    if not has_clock:
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+        axis.set_xlabel("row")
+        return
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=5, maxticks=12)
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axis.set_xlabel(f"time (UTC), {_minute(first)} to {_minute(last)}")
+
+
+def _minute(moment: np.datetime64) -> str:
+    return str(moment.astype("datetime64[m]")).replace("T", " ")
+
+
+def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    handles, names = axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, names, loc="upper right", ncols=len(names), frameon=False, fontsize=9)
+
+
+def _say_nothing(axes: Sequence[Axes]) -> None:
+    for axis in axes:
+        axis.set_axis_off()
+    axes[0].text(0.5, 0.5, "no record could be used", ha="center", va="center")
+
+
+def _stretches(count: int) -> NDArray[np.int64]:
+    """Return where each stretch of a series begins; short ones are not cut."""
+    return np.unique(np.linspace(0, count, min(count, _STRETCHES), endpoint=False).astype(np.int64))
+
+
+def _envelope(at: NDArray[Any], values: Numbers) -> tuple[NDArray[Any], Numbers]:
+    """Return the lowest and the highest value of each stretch, in their order."""
+    if len(values) <= 2 * _STRETCHES:
+        return at, values
+    begins = _stretches(len(values))
+    ends = np.append(begins[1:], len(values))
+    rows = [
+        row
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+        for row in sorted({begin + int(values[begin:end].argmin()), begin + int(values[begin:end].argmax())})
+    ]
+    return at[rows], values[rows]
+
+
+def _means(at: NDArray[Any], values: Numbers) -> tuple[NDArray[Any], Numbers]:
+    """Return the mean of each stretch; NaN where nothing is known."""
+    if len(values) <= 2 * _STRETCHES:
+        return at, values
+    begins = _stretches(len(values))
+    known = ~np.isnan(values)
+    counts = np.add.reduceat(known.astype(np.int64), begins)
+    sums = np.add.reduceat(np.where(known, values, 0.0), begins)
+    return at[begins], np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _plain(text: str) -> str:
+    """Show text as it is: matplotlib would read dollar signs as formulas, and long names push the panel away."""
+    shown = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    return shown.replace("$", r"\$")

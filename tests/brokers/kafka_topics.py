@@ -1,0 +1,129 @@
+"""What tests do to a Kafka cluster beside the code under test: make topics, write and read them plainly."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage] - documented there
+
+from brokers.mock_cluster import MockCluster
+
+DEADLINE_S = 20.0
+QUIET: Final = logging.getLogger("tests.brokers.librdkafka")
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
+
+
+def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Wait until a condition holds, and fail naming it when it does not."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < deadline, f"must happen within {deadline_s:g} s: {what}"
+        time.sleep(0.01)
+
+
+class KafkaTopics:
+    """Topics of one cluster.
+
+    Parameters
+    ----------
+    bootstrap
+        The cluster.
+    mock
+        The cluster itself, if it is a mock: that has no admin API for topics.
+    """
+
+    def __init__(self, bootstrap: str, mock: MockCluster | None = None) -> None:
+        self.bootstrap = bootstrap
+        self._mock = mock
+        self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=QUIET)
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0}, logger=QUIET)
+
+    def create(self, topic: str, partitions: int = 1, **config: str) -> None:
+        """Create a topic and wait until every partition has a leader."""
+        if self._mock is not None:
+            self._mock.create_topic(topic, partitions)
+        else:
+            settings = {name.replace("_", "."): value for name, value in config.items()}
+            new = NewTopic(topic, partitions, 1, config=settings)
+            self._admin.create_topics([new])[topic].result(DEADLINE_S)
+        until(lambda: self._led(topic, partitions), f"topic {topic} has leaders")
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic and wait until it is gone."""
+        if self._mock is not None:
+            self._mock.delete_topic(topic)
+        else:
+            self._admin.delete_topics([topic])[topic].result(DEADLINE_S)
+        until(lambda: self.topic_id(topic) is None, f"topic {topic} is gone")
+
+    def topic_id(self, topic: str) -> str | None:
+        """Return Kafka's id of a topic; None if there is no such topic."""
+        try:
+            described = self._admin.describe_topics(TopicCollection([topic]), request_timeout=DEADLINE_S)
+            return str(described[topic].result(DEADLINE_S).topic_id)
+        except KafkaException as failure:
+            if failure.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        """Delete the oldest records of a partition, as retention does."""
+        where = TopicPartition(topic, partition, before)
+        self._admin.delete_records([where])[where].result(DEADLINE_S)
+
+    def append(self, topic: str, partition: int, values: Iterable[bytes | None], **fields: Any) -> None:
+        """Append records in order and wait until they are stored."""
+        for value in values:
+            self._producer.produce(topic, value, partition=partition, **fields)
+        assert self._producer.flush(DEADLINE_S) == 0
+
+    def read(self, topic: str) -> list[Message]:
+        """Return everything a topic holds, partition by partition."""
+        settings = {
+            "bootstrap.servers": self.bootstrap,
+            "group.id": "tests",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,
+        }
+        consumer = Consumer(settings, logger=QUIET)
+        try:
+            numbers = sorted(self._admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions)
+            return [message for number in numbers for message in _read(consumer, TopicPartition(topic, number))]
+        finally:
+            consumer.close()
+
+    def committed(self, group: str, topic: str, partition: int) -> int:
+        """Return the offset that a group has committed; negative if none."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group}, logger=QUIET)
+        try:
+            return consumer.committed([TopicPartition(topic, partition)], timeout=DEADLINE_S)[0].offset
+        finally:
+            consumer.close()
+
+    def _led(self, topic: str, partitions: int) -> bool:
+        found = self._admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions
+        return len(found) == partitions and all(partition.leader >= 0 for partition in found.values())
+
+
+def _read(consumer: Consumer, where: TopicPartition) -> list[Message]:
+    low, _ = consumer.get_watermark_offsets(where, timeout=DEADLINE_S)
+    consumer.assign([TopicPartition(where.topic, where.partition, low)])
+    found: list[Message] = []
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        for message in consumer.consume(10_000, 0.1):
+            error = message.error()
+            if error is None:
+                found.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return found
+            else:
+                raise KafkaException(error)
+    raise AssertionError(f"{where} must be read to its end within {DEADLINE_S:g} s")

@@ -1,0 +1,99 @@
+"""Brokers for the tests that need one."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from brokers.apache_kafka import ApacheKafka, ToolMissingError
+from brokers.kafka_topics import KafkaTopics
+from brokers.mock_cluster import MockCluster
+from pynomaly_connectors.memory import Broker, broker, reset_brokers
+
+_LOG_CHARACTERS = 10_000
+_running: list[ApacheKafka] = []
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaTopics]:
+    """A real Apache Kafka: the one at KAFKA_BOOTSTRAP, or one started on loopback for this run."""
+    given = os.environ.get("KAFKA_BOOTSTRAP")
+    if given:
+        yield KafkaTopics(given)
+        return
+    with _apache_kafka(tmp_path_factory.mktemp("kafka")) as started:
+        yield KafkaTopics(started.bootstrap)
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[ApacheKafka]:
+    """A started Apache Kafka of the test's own, to kill, pause and restart."""
+    with _apache_kafka(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def shared_mock_cluster() -> Iterator[MockCluster]:
+    """A mock cluster for tests that order no faults: each works on topics of its own."""
+    cluster = MockCluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def mock_cluster() -> Iterator[MockCluster]:
+    """A mock cluster of the test's own, to break."""
+    cluster = MockCluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def memory_broker() -> Iterator[Broker]:
+    """The default in-memory broker, empty."""
+    reset_brokers()
+    yield broker()
+    reset_brokers()
+
+
+@pytest.fixture
+def unique_name(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Make names for topics and groups that no other test and no other run uses."""
+    test = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[:80]
+    run = uuid.uuid4().hex[:8]
+    return lambda what: f"{what}-{test}-{run}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the running brokers wrote beside a failed test that used one."""
+    report = yield
+    names = getattr(item, "fixturenames", ())
+    if report.failed and {"kafka", "own_kafka"} & set(names):
+        report.sections += [("Apache Kafka's log", started.log[-_LOG_CHARACTERS:]) for started in _running]
+    return report
+
+
+class _apache_kafka:  # noqa: N801 - a context manager, used as a function
+    """Start a broker for a block; without its tools skip, or fail where CI promises them."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._broker = ApacheKafka(folder)
+        except ToolMissingError as missing:
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"CI must run the tests against Apache Kafka: {missing}")
+            pytest.skip(str(missing))
+
+    def __enter__(self) -> ApacheKafka:
+        _running.append(self._broker)
+        self._broker.start()
+        return self._broker
+
+    def __exit__(self, *_exception: object) -> None:
+        self._broker.kill()
+        _running.remove(self._broker)

@@ -1,0 +1,139 @@
+"""What only Kafka does to a writer: refused and expired messages, full queues, keys and headers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from brokers.kafka_topics import KafkaTopics
+from brokers.mock_cluster import MockCluster
+from pynomaly.application.ports import Message
+from pynomaly.application.spec.sink import KafkaSink
+from pynomaly.domain.error import DeliveryError, MissingInputError
+from pynomaly_connectors.kafka.sink import KafkaMessageSink
+
+PRODUCE = 0
+TOPIC_AUTHORIZATION_FAILED = 29
+
+
+@pytest.fixture
+def fragile(mock_cluster: MockCluster) -> KafkaTopics:
+    """A cluster of the test's own with topic `alerts`, to break."""
+    topics = KafkaTopics(mock_cluster.bootstrap, mock_cluster)
+    topics.create("alerts")
+    return topics
+
+
+def sink(bootstrap: str, topic: str = "alerts", **fields: object) -> KafkaMessageSink:
+    """Return the code under test."""
+    given = {"kind": "kafka", "bootstrap": bootstrap, "topic": topic, "timeout_s": 5, **fields}
+    return KafkaMessageSink(KafkaSink.model_validate(given))
+
+
+def test_a_missing_topic_is_told_at_open(fragile: KafkaTopics) -> None:
+    """Not half a minute after the first alert."""
+    with pytest.raises(MissingInputError, match=r"topic nowhere at .* must exist"):
+        sink(fragile.bootstrap, "nowhere").open(None)
+
+
+def test_a_refused_message_is_a_delivery_error(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
+    """The first failure names topic, partition and reason, and the writer stays unusable."""
+    writer = sink(fragile.bootstrap).open(None)
+    mock_cluster.fail_requests(PRODUCE, TOPIC_AUTHORIZATION_FAILED)
+    writer.write([Message(b"1", b"k")])
+    with pytest.raises(DeliveryError, match=r"alerts\[0\] at .* must be delivered, failed: TOPIC_AUTHORIZATION_FAILED"):
+        writer.flush()
+    with pytest.raises(DeliveryError, match="TOPIC_AUTHORIZATION_FAILED"):
+        writer.write([Message(b"2", b"k")])
+    with pytest.raises(DeliveryError, match="TOPIC_AUTHORIZATION_FAILED"):
+        writer.flush()
+    writer.close()
+
+
+def test_an_outage_longer_than_the_bound_is_a_delivery_error(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
+    """The epoch must not become durable without its alerts."""
+    writer = sink(fragile.bootstrap, delivery_timeout_s=1).open(None)
+    mock_cluster.go_down()
+    since = time.monotonic()
+    writer.write([Message(b"1", b"k")])
+    with pytest.raises(DeliveryError, match="_MSG_TIMED_OUT"):
+        writer.flush()
+    assert time.monotonic() - since < 10
+    writer.close()
+
+
+def test_an_outage_within_the_bound_is_waited_out(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
+    """Messages written while the brokers are away are there once, in order, when flush returns."""
+    writer = sink(fragile.bootstrap).open(None)
+    writer.write([Message(b"%d" % number, b"k") for number in range(10)])
+    mock_cluster.go_down()
+    writer.write([Message(b"%d" % number, b"k") for number in range(10, 20)])
+    mock_cluster.come_up()
+    writer.flush()
+    assert [message.value() for message in fragile.read("alerts")] == [b"%d" % number for number in range(20)]
+    writer.close()
+
+
+def test_a_full_queue_holds_the_writer_back(fragile: KafkaTopics) -> None:
+    """Back-pressure loses nothing and takes no memory."""
+    writer = sink(fragile.bootstrap, client={"queue.buffering.max.messages": 10}).open(None)
+    writer.write([Message(b"%d" % number, b"k") for number in range(500)])
+    writer.flush()
+    assert [message.value() for message in fragile.read("alerts")] == [b"%d" % number for number in range(500)]
+    writer.close()
+
+
+def test_a_message_too_large_for_the_client_is_named_with_its_size(fragile: KafkaTopics) -> None:
+    """The operator learns which two settings to raise."""
+    writer = sink(fragile.bootstrap, client={"message.max.bytes": 2000}).open(None)
+    with pytest.raises(
+        DeliveryError, match=r"to alerts must be no larger .*, was 5000 bytes: raise `message.max.bytes`"
+    ):
+        writer.write([Message(b"x" * 5000, b"k")])
+    writer.close()
+
+
+def test_closing_does_not_wait_for_absent_brokers(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
+    """A crash on the way out must not hang for the delivery bound."""
+    writer = sink(fragile.bootstrap).open(None)
+    mock_cluster.go_down()
+    writer.write([Message(b"1", b"k")])
+    since = time.monotonic()
+    writer.close()
+    writer.close()
+    assert time.monotonic() - since < 3
+
+
+@pytest.mark.kafka
+def test_a_message_too_large_for_the_topic_is_named_with_its_size(
+    kafka: KafkaTopics, unique_name: Callable[[str], str]
+) -> None:
+    """The broker's own limit is told the same way."""
+    topic = unique_name("alerts")
+    kafka.create(topic, max_message_bytes="1000")
+    writer = sink(kafka.bootstrap, topic, client={"compression.type": "none"}).open(None)
+    writer.write([Message(b"x" * 5000, b"k")])
+    with pytest.raises(DeliveryError, match=rf"message to {topic}\[0\] must be no larger .*, was 5000 bytes"):
+        writer.flush()
+    writer.close()
+
+
+@pytest.mark.kafka
+def test_messages_keep_key_and_headers(kafka: KafkaTopics, unique_name: Callable[[str], str]) -> None:
+    """What consumers recognise an event by arrives; a key stays in its partition."""
+    topic = unique_name("alerts")
+    kafka.create(topic, 4)
+    writer = sink(kafka.bootstrap, topic).open(None)
+    writer.write(
+        [Message(b"%d" % number, b"pump-%d" % (number % 3), (("ce_id", b"%d" % number),)) for number in range(30)]
+    )
+    writer.write([Message(b"keyless")])
+    writer.flush()
+    found = kafka.read(topic)
+    assert len(found) == 31
+    keyed = [message for message in found if message.key() is not None]
+    assert all(message.headers() == [("ce_id", message.value())] for message in keyed)
+    assert len({(message.key(), message.partition()) for message in keyed}) == 3
+    writer.close()

@@ -1,0 +1,166 @@
+"""Files of JSON lines: what is kept, what is cut back, what is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pynomaly.application.ports import Message
+from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
+from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line
+
+ONE, TWO, THREE = (Message(b'{"n":1}'), Message(b'{"n":2}'), Message(b'{"n":3}'))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file in a folder that does not exist yet."""
+    return tmp_path / "out" / "alerts.jsonl"
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Files of this process end at 64 bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def write(sink: JsonLinesSink, position: bytes | None, *messages: Message) -> bytes:
+    """Open, write, flush and close; return the position reached."""
+    writer = sink.open(position)
+    writer.write(messages)
+    writer.flush()
+    reached = writer.position()
+    writer.close()
+    return reached
+
+
+def test_the_folder_is_made(path: Path) -> None:
+    """An output path works on a fresh machine."""
+    write(JsonLinesSink(path), None, ONE)
+    assert path.read_bytes() == b'{"n":1}\n'
+
+
+def test_lines_behind_the_position_are_cut_off(path: Path) -> None:
+    """What a crash left behind the last checkpoint goes away: the flow writes it again."""
+    sink = JsonLinesSink(path)
+    position = write(sink, None, ONE)
+    write(sink, position, TWO)
+    write(sink, position, THREE)
+    assert path.read_bytes() == b'{"n":1}\n{"n":3}\n'
+
+
+def test_the_position_is_what_was_flushed(path: Path) -> None:
+    """Lines in the buffer do not count."""
+    sink = JsonLinesSink(path)
+    writer = sink.open(None)
+    writer.write([ONE])
+    writer.flush()
+    before = writer.position()
+    writer.write([TWO])
+    assert writer.position() == before
+    writer.close()
+    write(sink, before, THREE)
+    assert path.read_bytes() == b'{"n":1}\n{"n":3}\n'
+
+
+def test_a_file_shorter_than_the_position_is_refused_with_both_sizes(path: Path) -> None:
+    """Lost output is an error to look at, not something to paper over."""
+    sink = JsonLinesSink(path)
+    position = write(sink, None, ONE, TWO)
+    path.write_bytes(b'{"n":1}\n')
+    with pytest.raises(StateError, match=r"must hold the 16 bytes that were written before, was 8 bytes"):
+        sink.open(position)
+
+
+def test_a_users_lines_stay(path: Path, tmp_path: Path) -> None:
+    """Whatever the file held before the first start is not the flow's to remove."""
+    path.parent.mkdir()
+    path.write_bytes(b'{"mine":true}\n')
+    sink = JsonLinesSink(path, ledger=tmp_path / "ledger")
+    write(sink, None, ONE)
+    write(sink, None, TWO)
+    assert path.read_bytes() == b'{"mine":true}\n{"n":2}\n'
+
+
+def test_without_ledger_a_start_appends(path: Path) -> None:
+    """Without a state folder nobody knows whose lines they are: they stay."""
+    write(JsonLinesSink(path), None, ONE)
+    write(JsonLinesSink(path), None, TWO)
+    assert path.read_bytes() == b'{"n":1}\n{"n":2}\n'
+
+
+def test_ledgers_of_two_files_do_not_mix(tmp_path: Path) -> None:
+    """Two outputs of one flow share a ledger folder."""
+    ledger = tmp_path / "ledger"
+    for name in ("alerts", "late"):
+        write(JsonLinesSink(tmp_path / name, ledger=ledger), None, ONE)
+    write(JsonLinesSink(tmp_path / "late", ledger=ledger), None, TWO)
+    assert (tmp_path / "alerts").read_bytes() == b'{"n":1}\n'
+    assert (tmp_path / "late").read_bytes() == b'{"n":2}\n'
+
+
+def test_a_torn_line_of_another_program_stays_apart(path: Path) -> None:
+    """The first line of ours is not glued to an unfinished one."""
+    path.parent.mkdir()
+    path.write_bytes(b'{"torn')
+    write(JsonLinesSink(path), None, ONE)
+    assert path.read_bytes() == b'{"torn\n{"n":1}\n'
+
+
+def test_a_second_writer_is_refused(path: Path) -> None:
+    """Two writers of one file would cut off each other's lines."""
+    writer = JsonLinesSink(path).open(None)
+    with pytest.raises(UnavailableError, match="must have one writer"):
+        JsonLinesSink(path).open(None)
+    writer.close()
+    write(JsonLinesSink(path), None, ONE)
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A folder is no file."""
+    with pytest.raises(UnavailableError, match=f"{tmp_path} must be a file that can be written"):
+        JsonLinesSink(tmp_path).open(None)
+
+
+def test_a_foreign_position_is_refused(path: Path) -> None:
+    """Bytes that are no position of ours stop the flow."""
+    with pytest.raises(StateError, match="saved position must be the length of a file"):
+        JsonLinesSink(path).open(b"nonsense")
+    with pytest.raises(StateError, match="saved position must be of version 1"):
+        JsonLinesSink(path).open(b'{"bytes":0,"version":2}')
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_full_disk_is_a_delivery_error(path: Path) -> None:
+    """Lines that did not reach the disk must not become part of a checkpoint."""
+    writer = JsonLinesSink(path).open(None)
+    writer.write([Message(b"x" * 100)])
+    with pytest.raises(DeliveryError, match="must take the lines written"):
+        writer.flush()
+    with pytest.raises(DeliveryError):
+        writer.close()
+    writer.close()
+
+
+def test_an_envelope_holds_any_bytes() -> None:
+    """A dead letter comes back exactly, and can be read by a person where it is text."""
+    message = Message(b"\xff\x00{", "Gerät".encode(), (("why", b"malformed"), ("why", b"again")))
+    envelope = json.loads(envelope_line(message))
+    assert base64.b64decode(envelope["value"]) == b"\xff\x00{"
+    assert envelope["value_text"] is None
+    assert base64.b64decode(envelope["key"]).decode() == envelope["key_text"] == "Gerät"
+    assert envelope["headers"] == [["why", "malformed"], ["why", "again"]]
+
+
+def test_an_envelope_without_key_has_none() -> None:
+    """A missing key is told from an empty one."""
+    assert "key" not in json.loads(envelope_line(Message(b"")))
+    assert json.loads(envelope_line(Message(b"", b"")))["key"] == ""
