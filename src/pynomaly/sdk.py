@@ -151,10 +151,11 @@ class Engine:
         (result,) = self._results(self._row(time, series, values))
         return self._verdict(result.outcomes)
 
+    # A frame is an object too, which mypy calls an overlap; the first signature that fits is the one meant.
     @overload
-    def process(self, frame: pd.DataFrame) -> pd.DataFrame: ...
+    def process(self, frame: pd.DataFrame) -> pd.DataFrame: ...  # type: ignore[overload-overlap]
     @overload
-    def process(self, frame: pl.DataFrame) -> pl.DataFrame: ...
+    def process(self, frame: pl.DataFrame) -> pl.DataFrame: ...  # type: ignore[overload-overlap]
     @overload
     def process(self, frame: object) -> Table: ...
     def process(self, frame: Any) -> Any:
@@ -239,7 +240,7 @@ class Engine:
 
 
 @overload
-def detect(
+def detect(  # type: ignore[overload-overlap] # as above
     frame: pd.DataFrame,
     value: Names,
     *,
@@ -250,7 +251,7 @@ def detect(
     levels: Mapping[str, float] | None = ...,
 ) -> pd.DataFrame: ...
 @overload
-def detect(
+def detect(  # type: ignore[overload-overlap]
     frame: pl.DataFrame,
     value: Names,
     *,

@@ -82,11 +82,7 @@ def objects(draw: st.DrawFn) -> bytes:
         f'"w":{draw(numbers | texts)}',
         f'"é":{draw(texts)}',
     ]
-    members += draw(
-        st.lists(st.builds("{}:{}".format, names, st.one_of(numbers, texts, others)), max_size=2).filter(
-            lambda extra: len(extra) < 2 or len(members) > 0
-        )
-    )
+    members += draw(st.lists(st.builds("{}:{}".format, names, st.one_of(numbers, texts, others)), max_size=2))
     members = draw(st.permutations(members))[: draw(st.sampled_from([7, 7, 7, 4]))]
     comma = f"{draw(spaces)},{draw(spaces)}"
     text = f"{draw(spaces)}{{{draw(spaces)}{comma.join(members)}{draw(spaces)}}}{draw(spaces)}"
@@ -121,7 +117,7 @@ def assert_equal(fast: RecordBatch, portable: RecordBatch) -> None:
     assert fast.raw == portable.raw
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(st.lists(st.tuples(payloads, keys), max_size=12))
 @pytest.mark.parametrize("decoders", DECODERS, ids=[str(number) for number in range(len(DECODERS))])
 def test_both_decoders_give_the_same_rows(

@@ -169,7 +169,7 @@ def plain(column: Column) -> list[Any]:
         return [None if nothing[row] else rfc3339(time_ns) for row, time_ns in enumerate(column.astype("i8").tolist())]
     if column.dtype.kind == "f":
         return [None if value != value else value for value in column.tolist()]  # noqa: PLR0124 - NaN
-    return column.tolist()
+    return list(column.tolist())
 
 
 def _arrow(column: Column) -> pa.Array:

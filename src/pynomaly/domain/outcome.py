@@ -98,7 +98,7 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.TIME_OUT_OF_RANGE: "the event time lies outside the flow's plausible range",
     Reason.BAD_SERIES: "the series key is empty, too long or not a string or integer",
     Reason.TOO_LARGE: "the payload is larger than the flow allows",
-    Reason.TIME_JUMP: "the event time jumps ahead of its stream further than the flow allows",
+    Reason.TIME_JUMP: "the event time lies further from that of its stream than the flow allows",
     Reason.SERIES_LIMIT: "the stream already holds as many series as the flow allows",
 }
 

@@ -156,7 +156,7 @@ def _figure(recorder: PlotRecorder, bars: Bars, title: str) -> Figure:
     panels = max(len(shown), 1)
     heights = [*[_VALUE_IN] * len(columns), _EVIDENCE_IN] * panels
     figure = Figure(figsize=(_WIDTH_IN, sum(heights) + 0.9), layout="constrained")
-    axes = figure.subplots(len(heights), 1, sharex=len(shown) <= 1, height_ratios=heights, squeeze=False)[:, 0]
+    axes: list[Axes] = list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     for number, series in enumerate(shown):
         first = number * (len(columns) + 1)
         _draw_series(axes[first : first + len(columns) + 1], series, recorder, bars, named=len(known) > 1)
@@ -181,7 +181,6 @@ def _draw_series(
     for column, axis in enumerate(panels):
         _draw_values(axis, series, column)
         axis.set_ylabel(_plain(recorder.fields[column]))
-        axis.tick_params(labelbottom=False)
     if named:
         panels[0].set_title(f"series {_plain(series.name)}", loc="left", fontsize=10)
     _draw_evidence(last, series, bars)
@@ -220,8 +219,16 @@ def _draw_evidence(axis: Axes, series: PlottedSeries, bars: Bars) -> None:
     axis.fill_between(at, drawn, color=_EVIDENCE, alpha=0.55, linewidth=0.6)
     for level, bar in bars.items():
         axis.axhline(bar, color=_COLOURS[level], linewidth=0.9, linestyle="--")
-        name = {"xy": (1, bar), "xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-        axis.annotate(level.label, xytext=(4, 0), va="center", fontsize=8, color=_COLOURS[level], **name)
+        axis.annotate(
+            level.label,
+            (1, bar),
+            (4, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=_COLOURS[level],
+        )
     axis.set_ylabel("evidence")
     axis.set_ylim(0, max([*bars.values(), float(drawn.max(initial=0.0))]) * 1.12)
     _tidy(axis)
@@ -244,9 +251,9 @@ def _time_axis(axis: Axes, at: NDArray[Any], *, has_clock: bool) -> None:
         return
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=5, maxticks=12)
+    locator = AutoDateLocator(minticks=5, maxticks=12)  # type: ignore[no-untyped-call] # matplotlib's dates have no types
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     axis.set_xlabel(f"time (UTC), {_minute(first)} to {_minute(last)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import selectors
 import subprocess
 import sys
 import threading
@@ -36,9 +37,15 @@ class FitProcess:
     A program of its own rather than `multiprocessing`: nothing is forked under the threads of Kafka and Timely, the
     flow's main module is not run again, the environment is pinned before any library loads, and no pickle is read
     on either side. It starts with the first task (some seconds until its libraries are loaded, about 300 MB).
+
+    Parameters
+    ----------
+    fit_timeout_s
+        How long one fit may take, the start of the process included [s]; then the process is killed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fit_timeout_s: float = 300.0) -> None:
+        self._fit_timeout_s = fit_timeout_s
         self._tasks: queue.SimpleQueue[tuple[FitTask, Future[FitResult]] | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._serve, name="pynomaly-fits", daemon=True)
@@ -49,7 +56,7 @@ class FitProcess:
         return None if self._process is None else self._process.pid
 
     def submit(self, task: FitTask) -> Future[FitResult]:
-        """Queue a fit; never blocks. The future raises TransientError when the process dies."""
+        """Queue a fit; never blocks. The future raises TransientError when the process dies or hangs."""
         if self._process is None:
             self._process = _spawn()
             self._thread.start()
@@ -75,7 +82,7 @@ class FitProcess:
         while (item := self._tasks.get()) is not None:
             task, future = item
             try:
-                future.set_result(_exchange(process, task))
+                future.set_result(_exchange(process, task, self._fit_timeout_s))
             except Exception as error:  # noqa: BLE001 - raised again where the result is awaited
                 future.set_exception(error)
 
@@ -86,16 +93,17 @@ class SharedFitProcess:
     It lives from the first lease to the last `close`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fit_timeout_s: float = 300.0) -> None:
+        self._fit_timeout_s = fit_timeout_s
         self._lock = threading.Lock()
-        self._fits = FitProcess()
+        self._fits = FitProcess(fit_timeout_s)
         self._leases = 0
 
     def lease(self) -> Fits:
         """Return a handle on the process; closing the last one ends it."""
         with self._lock:
             if self._leases == 0:
-                self._fits = FitProcess()
+                self._fits = FitProcess(self._fit_timeout_s)
             self._leases += 1
             return _Lease(self._fits, self._give_back)
 
@@ -132,14 +140,32 @@ def _spawn() -> subprocess.Popen[bytes]:
     )
 
 
-def _exchange(process: subprocess.Popen[bytes], task: FitTask) -> FitResult:
+def _exchange(process: subprocess.Popen[bytes], task: FitTask, timeout_s: float) -> FitResult:
+    requests, replies = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
     reply = None
     with contextlib.suppress(BrokenPipeError):
-        write_frame(cast("IO[bytes]", process.stdin), task.encode())
-        reply = read_frame(cast("IO[bytes]", process.stdout))
+        write_frame(requests, task.encode())
+        _await_reply(process, replies, task, timeout_s)
+        reply = read_frame(replies)
     if reply is None:
         raise TransientError(
-            f"fit of {task.detector} on {len(task.rows)} records must return, was cut off when its process ended "
-            f"(exit code {process.wait()}): look for a lack of memory; a restart resumes exactly"
+            f"{_described(task)} must return, was cut off when its process ended (exit code {process.wait()}): "
+            "look for a lack of memory; a restart resumes exactly"
         )
     return decode_result(reply)
+
+
+def _await_reply(process: subprocess.Popen[bytes], replies: IO[bytes], task: FitTask, timeout_s: float) -> None:
+    # One task is out at a time, so nothing can wait in the buffer of the pipe where a selector does not look.
+    with selectors.DefaultSelector() as selector:
+        selector.register(replies, selectors.EVENT_READ)
+        if not selector.select(timeout_s):
+            process.kill()
+            raise TransientError(
+                f"{_described(task)} must end within {timeout_s:g} s, was still running: make the window smaller or "
+                "choose a cheaper detector; a restart resumes exactly"
+            )
+
+
+def _described(task: FitTask) -> str:
+    return f"fit of {task.detector} on {len(task.rows)} records"

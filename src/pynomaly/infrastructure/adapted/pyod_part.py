@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.adapted import AcceptedRows, AdaptedPartFactory, PartContext
-from pynomaly.domain.error import ConfigError, Problem, TransientError
+from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import Event, ModelRefitFailed, ModelRefitted, event_id
 from pynomaly.domain.record import Float64Matrix, Int64Column
 from pynomaly.domain.state import StateImage
@@ -45,8 +44,6 @@ class PyodSettings:
         When models are fitted and take over.
     group_by
         Whether each series has models of its own, or all series of the stream share one.
-    fit_timeout_s
-        How long an adoption waits for its fit [s]. Only a hung fit reaches it; it decides nothing but a crash.
 
     Raises
     ------
@@ -59,13 +56,10 @@ class PyodSettings:
     fields: tuple[str, ...]
     schedule: RefitSchedule
     group_by: GroupBy = "series"
-    fit_timeout_s: float = 300.0
 
     def __post_init__(self) -> None:
         if self.group_by not in {"series", "stream"}:
             raise ConfigError(Problem("group_by", f"must be series or stream, was {self.group_by!r}"))
-        if not self.fit_timeout_s > 0.0:
-            raise ConfigError(Problem("fit_timeout_s", f"must be above 0, was {self.fit_timeout_s!r}"))
         check_pyod(self.detector, json_params(self.detector, self.params), self.fields)
 
 
@@ -78,7 +72,8 @@ class PyodPart:
     replay repeats it. A fit process that dies or hangs says nothing of the records: TransientError, and a restart
     requests the same fit.
 
-    Costs 0.2-1 ms a record, less where many rows go in one call (`ScoringModel`). State: for each group up to
+    Costs 0.2-1 ms a record, less where many rows go in one call (`ScoringModel`); a fit takes 1-300 ms, and fits go
+    one after the other: many series with a short `refit_every` wait for each other. State: for each group up to
     ``window * fields * 8`` bytes (twice that in memory, once more while a fit is pending) and one model, twice in
     memory: its bytes (10 kB to 100 kB, 600 kB for a forest of 100 trees) and itself. Only the flow's series limit
     bounds the groups.
@@ -111,7 +106,7 @@ class PyodPart:
         Raises
         ------
         TransientError
-            When a fit does not end within its time, or its process dies.
+            When a fit that is due hung, or its process died.
         """
         scores = np.full(len(rows), np.nan)
         adoptions: list[tuple[int, int, Adoption]] = []
@@ -166,19 +161,7 @@ class PyodPart:
 
     def _request(self, group: int, fit_number: int, rows: Float64Matrix) -> Callable[[], FitResult]:
         seed = derive_seed(self._context, self._group_name(group), fit_number)
-        future = self._fits.submit(FitTask(self._settings.detector, self._params, seed, rows))
-        return lambda: self._wait(future, group, fit_number)
-
-    def _wait(self, future: Future[FitResult], group: int, fit_number: int) -> FitResult:
-        try:
-            return future.result(self._settings.fit_timeout_s)
-        except TimeoutError:
-            self._fits.close()
-            raise TransientError(
-                f"fit {fit_number} of part {self._context.part} for {self._group_name(group)} must end within "
-                f"{self._settings.fit_timeout_s:g} s, was still running: make the window smaller or allow more time; "
-                "a restart resumes exactly"
-            ) from None
+        return self._fits.submit(FitTask(self._settings.detector, self._params, seed, rows)).result
 
     def _group_name(self, number: int) -> str:
         return "stream" if self._settings.group_by == "stream" else f"series-{number}"
@@ -221,12 +204,15 @@ def pyod_part(
 ) -> AdaptedPartFactory:
     """Return a factory of `PyodPart`, after checking everything about it once; its parts share one fit process.
 
+    ``fit_timeout_s`` [s] bounds each fit by itself, however many wait in line. Only a hung fit reaches it, and it
+    decides nothing but a crash.
+
     Raises
     ------
     ConfigError
         See `PyodSettings` and `RefitSchedule`.
     """
     schedule = RefitSchedule(window, refit_every, adopt_after)
-    settings = PyodSettings(detector, params, fields, schedule, group_by, fit_timeout_s)
-    shared = SharedFitProcess()
+    settings = PyodSettings(detector, params, fields, schedule, group_by)
+    shared = SharedFitProcess(fit_timeout_s)
     return lambda context: PyodPart(context, settings, shared.lease())

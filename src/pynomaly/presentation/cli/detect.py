@@ -35,7 +35,11 @@ def detect(
         ),
     ] = None,
     time_format: Annotated[
-        TimeFormat, typer.Option(help="ISO 8601 text (no offset means UTC), or a number since 1970 in that unit.")
+        TimeFormat,
+        typer.Option(
+            metavar="iso8601|s|ms|us|ns",
+            help="ISO 8601 text (no offset means UTC), or a number since 1970 in that unit.",
+        ),
     ] = TimeFormat.ISO8601,
     series: Annotated[
         list[str] | None,

@@ -18,7 +18,7 @@ from pynomaly.application.tally import Tally, Totals
 from pynomaly.bootstrap import Services, services_of
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import AnomalyDetected
-from pynomaly.presentation.cli.kernel_loading import load_kernels
+from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.presentation.cli.patience import say_if_long
 from pynomaly_connectors.files.outcome_file import OutcomeFile
 from pynomaly_connectors.files.outcome_table import OutcomeTable
@@ -80,7 +80,7 @@ def run_detection(detection: Detection, output: Path | None, plot: Path | None) 
     """
     services = services_of(detection.spec)
     _check_one_file(services)
-    with say_if_long("compiling kernels (first time only)"):
+    with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
     recorder = None if plot is None else _recorder(detection)
     with ExitStack() as files:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from pynomaly.application.engine import EngineFactory
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
+
+LOADING_KERNELS: Final = "loading kernels; the first start of a flow compiles them"
 
 
 def load_kernels(engine_for: EngineFactory, fields: int) -> None:

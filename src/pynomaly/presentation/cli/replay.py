@@ -48,14 +48,14 @@ def replay_flow(
     """
     from pynomaly.bootstrap import services_of
     from pynomaly.infrastructure.flow_file import load_flow
-    from pynomaly.presentation.cli.kernel_loading import load_kernels
+    from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
     from pynomaly.presentation.cli.patience import say_if_long
     from pynomaly.presentation.cli.writing import LineFile
 
     spec = load_flow(flow, environment())
     _keep_own_outputs(spec, {"--output": output, "--outcomes": outcomes})
     services = services_of(_from_the_start(spec))
-    with say_if_long("compiling kernels (first start only)"):
+    with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
     with ExitStack() as files:
         alerts = None if output is None else files.enter_context(LineFile(output)).write

@@ -47,9 +47,11 @@ def run_flow(
     ] = False,
     state: StateFolderOption = None,
     reset_state: Annotated[bool, typer.Option("--reset-state", help="Forget the saved state and begin again.")] = False,
-    log_level: Annotated[LogLevel, typer.Option(help="Least urgent log lines shown.")] = LogLevel.INFO,
+    log_level: Annotated[
+        LogLevel, typer.Option(metavar="debug|info|warning|error", help="Least urgent log lines shown.")
+    ] = LogLevel.INFO,
     log_format: Annotated[
-        LogFormat, typer.Option(help="Log lines for people (console) or machines (json); auto: by what reads them.")
+        LogFormat, typer.Option(help="Log lines for people (console) or machines (json); auto: by who reads.")
     ] = LogFormat.AUTO,
     metrics: Annotated[
         str | None,
@@ -108,10 +110,10 @@ def _announce(services: Services, report: RunReport) -> None:
 
 def _load_kernels(services: Services) -> None:
     """Compile before the first record comes: it is the one long wait, and someone may be watching."""
-    from pynomaly.presentation.cli.kernel_loading import load_kernels
+    from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
     from pynomaly.presentation.cli.patience import say_if_long
 
-    with say_if_long("compiling kernels (first start only)"):
+    with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
+
+import orjson
 
 from pynomaly.application.evaluate import Evaluation, evaluate
 from pynomaly.application.spec.sink import FileSink
@@ -17,6 +20,8 @@ from pynomaly.presentation.cli.picture import picture
 from pynomaly.presentation.cli.result import print_json, results
 from pynomaly_connectors.datasets import labels
 from pynomaly_flows.state_folder import StateFolder
+
+_MOST_BYTES_COUNTED: Final = 64_000_000  # of an alerts file; more would take seconds to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +102,11 @@ class FinishedRun:
 
     @property
     def alerts_in_file(self) -> int | None:
-        """Alerts that the flow's file holds by now; None if they go elsewhere."""
+        """Alerts that the flow's file holds by now, each id counted once; None if they go elsewhere or are too many."""
         sink = self.report.services.spec.output.alerts
         if not isinstance(sink, FileSink):
             return None
-        path = Path(sink.path)
-        if not path.exists():
-            return 0
-        with path.open("rb") as file:
-            return sum(1 for _ in file)
+        return _alerts_in(Path(sink.path))
 
 
 def source_text(source: SourceSpec) -> str:
@@ -136,13 +137,23 @@ def print_report(run: FinishedRun, *, as_json: bool) -> None:
         console.print(picture(run.history, run.labels, min(console.width, 120)))
 
 
+def _alerts_in(path: Path) -> int | None:
+    """Count alerts as their readers should, one for each id: a start over repeats those before it."""
+    if not path.exists():
+        return 0
+    if path.stat().st_size > _MOST_BYTES_COUNTED:
+        return None
+    with path.open("rb") as file:
+        return len({orjson.loads(line)["id"] for line in file if line.strip()})
+
+
 def _no_news(run: FinishedRun) -> list[str]:
-    report, held = run.report, run.alerts_in_file
+    report = run.report
     if report.saved_at is None:
         return [f"{report.services.plan.name}: no records in {report.source}"]
     return [
         f"{report.services.plan.name}: nothing new in {report.source} since {_moment(report.saved_at)}",
-        f"  alerts     {_held(held)}{report.alerts}",
+        f"  alerts     {_held(run.alerts_in_file)}{report.alerts}",
         f"  state      {report.state}; start over with --reset-state",
     ]
 
@@ -158,7 +169,9 @@ def _news(run: FinishedRun) -> list[str]:
 
 
 def _held(alerts: int | None) -> str:
-    return "they go to " if alerts is None else f"{alerts:,} are in "
+    if alerts is None:
+        return "they go to "
+    return f"{alerts:,} {'is' if alerts == 1 else 'are'} in "
 
 
 def _evaluation(found: Evaluation) -> str:
