@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -139,7 +141,8 @@ class _Parquet:
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         from pyarrow.parquet import ParquetWriter  # noqa: PLC0415 - an extra
 
-        self._open = lambda schema: ParquetWriter(path, schema)
+        make: Callable[..., Any] = ParquetWriter
+        self._open = partial(make, path)
         self._names = names
         self._writer: Any = None
         path.open("wb").close()  # so that an unwritable path is told at once
@@ -155,7 +158,8 @@ class _Parquet:
     def close(self) -> None:
         if self._writer is None:
             self.write({name: np.zeros(0) for name in self._names})
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 #: Formats by the suffix of a file.
@@ -192,8 +196,6 @@ def _format_of(path: Path) -> Open:
 
 
 def _require_pyarrow() -> None:
-    try:
-        import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
-    except ImportError as error:
+    if find_spec("pyarrow") is None:
         rule = "must have pyarrow for .parquet: pip install 'pynomaly-streaming[frames]'; or choose .csv or .jsonl"
-        raise ConfigError(Problem("--output", rule)) from error
+        raise ConfigError(Problem("--output", rule))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,8 @@ _VALUE_IN: Final = 2.4
 _EVIDENCE_IN: Final = 1.2
 _RESOLUTION: Final = 110  # pixels an inch
 _LONGEST_NAME: Final = 60
+_GOOD_PART: Final = 0.25  # of the evidence: a field with less is not marked
+_LARGE: Final = 1e6  # from here on ticks read 10M, not 1e+07
 
 _VALUE: Final = "#33517a"
 _EXPECTED: Final = "#e08a3c"
@@ -59,6 +62,8 @@ class PlottedSeries:
         ``(n,)``, NaN where not known.
     level
         ``(n,)`` level of the alert, 0 where none.
+    blamed
+        ``(n, d)`` whether a good part of the evidence comes from that field.
     """
 
     name: str
@@ -67,6 +72,7 @@ class PlottedSeries:
     expected: Numbers
     evidence: Numbers
     level: NDArray[np.uint8]
+    blamed: NDArray[np.bool_]
 
     @property
     def alerts(self) -> int:
@@ -75,19 +81,22 @@ class PlottedSeries:
 
 
 class PlotRecorder:
-    """Keeps what a picture needs of every accepted record: about 40 bytes, and 16 for each field.
+    """Keeps what a picture needs of every accepted record: about 40 bytes, and 17 for each field.
 
     Parameters
     ----------
     fields
         Names of the value fields.
+    parts
+        Fields that each part looks at.
     has_clock
         Whether the records have a time; else their row numbers are drawn.
     """
 
-    def __init__(self, fields: tuple[str, ...], *, has_clock: bool) -> None:
+    def __init__(self, fields: tuple[str, ...], parts: Sequence[Sequence[str]], *, has_clock: bool) -> None:
         self.fields = fields
         self.has_clock = has_clock
+        self._looks_at = np.array([[name in part for name in fields] for part in parts])
         self._pieces: dict[int, list[tuple[NDArray[Any], ...]]] = defaultdict(list)
         self._names: dict[int, str] = {}
 
@@ -96,10 +105,11 @@ class PlotRecorder:
         batch, outcomes = result.batch, result.outcomes
         accepted = batch.refusal == 0
         at = batch.time_ns.view("datetime64[ns]") if self.has_clock else batch.offset
+        blamed = outcomes.contribution @ self._looks_at >= _GOOD_PART * outcomes.evidence[:, None]
         for slot in np.unique(result.slot[accepted]).tolist():
             rows = np.flatnonzero(accepted & (result.slot == slot))
             self._names.setdefault(slot, batch.key[int(rows[0])].decode())
-            columns = (at, batch.values, outcomes.expected, outcomes.evidence, outcomes.level)
+            columns = (at, batch.values, outcomes.expected, outcomes.evidence, outcomes.level, blamed)
             self._pieces[slot].append(tuple(column[rows] for column in columns))
 
     def series(self) -> list[PlottedSeries]:
@@ -121,11 +131,8 @@ def check_plot(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(Problem("--plot", f"must end in {', '.join(SUFFIXES)}, was {path.name!r}"))
-    try:
-        import matplotlib as mpl  # noqa: F401 - an extra
-    except ImportError as error:
-        rule = "must have matplotlib: pip install 'pynomaly-streaming[plot]'"
-        raise ConfigError(Problem("--plot", rule)) from error
+    if find_spec("matplotlib") is None:
+        raise ConfigError(Problem("--plot", "must have matplotlib: pip install 'pynomaly-streaming[plot]'"))
 
 
 def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path) -> None:
@@ -192,12 +199,13 @@ def _draw_series(
 
 def _draw_values(axis: Axes, series: PlottedSeries, column: int) -> None:
     values, expected = series.values[:, column], series.expected[:, column]
+    in_front = _roughness(expected) < _roughness(values) / 2  # else it would hide the values
     at, drawn = _envelope(series.at, values)
-    axis.plot(at, drawn, color=_VALUE, linewidth=0.8, label="value", zorder=3)
+    axis.plot(at, drawn, color=_VALUE, linewidth=0.8, label="value", zorder=2)
     at, drawn = _means(series.at, expected)
-    axis.plot(at, drawn, color=_EXPECTED, linewidth=1.4, alpha=0.8, label="expected", zorder=2)
+    axis.plot(at, drawn, color=_EXPECTED, linewidth=1.4, alpha=0.8, label="expected", zorder=3 if in_front else 1)
     for level, colour in _COLOURS.items():
-        rows = series.level == level
+        rows = (series.level == level) & series.blamed[:, column]
         axis.scatter(
             series.at[rows],
             values[rows],
@@ -210,8 +218,21 @@ def _draw_values(axis: Axes, series: PlottedSeries, column: int) -> None:
             zorder=4 + level,
         )
     axis.margins(y=0.12)
-    axis.yaxis.set_major_formatter("{x:,g}")
     _tidy(axis)
+    _number_axis(axis, values)
+
+
+def _roughness(values: Numbers) -> float:
+    return float(np.nansum(np.abs(np.diff(values))))
+
+
+def _number_axis(axis: Axes, values: Numbers) -> None:
+    if np.abs(values).max(initial=0.0) < _LARGE:
+        axis.yaxis.set_major_formatter("{x:,g}")
+        return
+    from matplotlib.ticker import EngFormatter
+
+    axis.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _draw_evidence(axis: Axes, series: PlottedSeries, bars: Bars) -> None:
@@ -253,7 +274,7 @@ def _time_axis(axis: Axes, at: NDArray[Any], *, has_clock: bool) -> None:
 
     locator = AutoDateLocator(minticks=5, maxticks=12)  # type: ignore[no-untyped-call] # matplotlib's dates have no types
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axis.set_xlabel(f"time (UTC), {_minute(first)} to {_minute(last)}")
 
 

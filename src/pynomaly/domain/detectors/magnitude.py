@@ -5,7 +5,7 @@ from __future__ import annotations
 from pynomaly.domain.jit import compiled
 
 FLAT = 1e-12  # a spread below this share of the level is rounding, no scale
-OFF_FLAT = 10.0  # score of any move away from a series that never moved
+_OFF_FLAT = 10.0  # score of any move away from a series that never moved
 _LARGEST = 1e150  # twice as much squared is still a finite double
 _FARTHEST = 1e12  # most standard deviations a score tells apart
 _FARTHEST_LEARNED = 100.0  # most standard deviations that are learned at once
@@ -23,7 +23,7 @@ def deviations(distance: float, sd: float, level: float) -> float:
     rounding = FLAT * abs(level)
     if sd > rounding:
         return min(distance / sd, _FARTHEST)
-    return 0.0 if distance <= rounding else OFF_FLAT
+    return 0.0 if distance <= rounding else _OFF_FLAT
 
 
 @compiled

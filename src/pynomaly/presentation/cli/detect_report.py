@@ -75,7 +75,7 @@ def _cells(alert: AnomalyDetected, detection: Detection) -> Iterator[str]:
     yield alert.level.label
     yield f"{alert.evidence:.2f}"
     parts = sorted((part for part in alert.parts if part.contribution > 0), key=lambda part: -part.contribution)
-    yield ", ".join(f"{part.part} {part.contribution:.1f}" for part in parts[:3])
+    yield ", ".join(f"{part.part.removesuffix(f':{field}')} {part.contribution:.1f}" for part in parts[:3])
 
 
 def _telling_field(alert: AnomalyDetected) -> str:

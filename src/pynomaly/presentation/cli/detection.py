@@ -104,7 +104,9 @@ def run_detection(detection: Detection, output: Path | None, plot: Path | None) 
 def _recorder(detection: Detection) -> PlotRecorder:
     from pynomaly.presentation.plot import PlotRecorder
 
-    return PlotRecorder(detection.spec.record.values, has_clock=detection.columns.has_clock)
+    spec = detection.spec
+    looks_at = [part.fields for part in spec.parts]
+    return PlotRecorder(spec.record.values, looks_at, has_clock=detection.columns.has_clock)
 
 
 def _draw(detection: Detection, recorder: PlotRecorder, path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 from pynomaly.presentation.cli.exit_status import BUG, EXIT_STATUSES, INTERRUPTED, UNREAD
 from pynomaly.presentation.cli.main import PROGRAM, app
 
+_PIPE: Final = r"\|"
 _HEAD: Final = """# The command line
 
 Made from the program itself by `python -m pynomaly.presentation.cli.page > docs/cli.md`.
@@ -67,9 +68,10 @@ def _options(command: Any, title: str | None) -> Iterator[str]:
 
 def _spelling(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in option.opts)
-    if option.is_flag:
+    if option.is_flag or option.metavar is None:
         return names
-    return f"{names} `{option.metavar.replace('|', chr(92) + '|')}`"
+    value = option.metavar.replace("|", _PIPE)
+    return f"{names} `{value}`"
 
 
 def _default(option: Any) -> str:

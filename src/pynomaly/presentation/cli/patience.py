@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Timer
 from typing import Final
@@ -14,7 +14,7 @@ _SOON_S: Final = 1.0
 
 
 @contextmanager
-def say_if_long(what: str) -> Iterator[None]:
+def say_if_long(what: str) -> Generator[None]:
     """Show ``what`` on standard error once the block has taken a second: with a spinner on a terminal."""
     console = remarks()
     spinner = console.status(f"{what} …")

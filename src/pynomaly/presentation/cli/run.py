@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from time import perf_counter
@@ -51,7 +51,10 @@ def run_flow(
         LogLevel, typer.Option(metavar="debug|info|warning|error", help="Least urgent log lines shown.")
     ] = LogLevel.INFO,
     log_format: Annotated[
-        LogFormat, typer.Option(help="Log lines for people (console) or machines (json); auto: by who reads.")
+        LogFormat,
+        typer.Option(
+            metavar="auto|json|console", help="Log lines for people (console) or machines (json); auto: by who reads."
+        ),
     ] = LogFormat.AUTO,
     metrics: Annotated[
         str | None,
@@ -118,7 +121,7 @@ def _load_kernels(services: Services) -> None:
 
 
 @contextmanager
-def _listeners(services: Services, tally: Tally, listen: str) -> Iterator[Telemetry]:
+def _listeners(services: Services, tally: Tally, listen: str) -> Generator[Telemetry]:
     """Serve metrics for the length of a block, if an address is given."""
     if not listen:
         yield tally
