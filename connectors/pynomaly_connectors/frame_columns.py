@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import ByteColumn, Int64Column, KeyColumn
 from pynomaly_connectors.codecs.fields import SeriesRule, TimeRule, number_from_value
-from pynomaly_connectors.codecs.rows import RefusedError
+from pynomaly_connectors.codecs.rows import RefusedError, same_key
 
 Column = NDArray[Any]
 Float64Column = NDArray[np.float64]
@@ -82,9 +82,7 @@ def time_column(cells: Column, rule: TimeRule) -> tuple[Int64Column, ByteColumn]
 def key_column(parts: Sequence[Column], rule: SeriesRule, rows: int) -> tuple[KeyColumn, ByteColumn]:
     """Return series keys, and a reason for every row that has none."""
     if not parts:
-        data = np.frombuffer(rule.key((), None, 0), np.uint8)
-        column = KeyColumn(data, np.zeros(rows, np.int64), np.full(rows, len(data), np.int64))
-        return column, np.zeros(rows, np.uint8)
+        return same_key(rule.key((), None, 0), rows), np.zeros(rows, np.uint8)
     reasons = np.zeros(rows, np.uint8)
     keys: list[bytes] = []
     for row, cells in enumerate(zip(*(part.tolist() for part in parts), strict=True)):

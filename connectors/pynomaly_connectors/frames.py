@@ -188,7 +188,7 @@ def _array_table(array: NDArray[Any]) -> Table:
         return Table(array.dtype.names, lambda name: array[cast("str", name)], len(array))
     if array.ndim not in (1, 2):
         raise TypeError(f"array must have one or two dimensions, was of {array.ndim}")
-    matrix = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
+    matrix = array[:, None] if array.ndim == 1 else array
     return Table(tuple(range(matrix.shape[1])), lambda name: matrix[:, cast("int", name)], len(matrix))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
+from pynomaly.application.engine import Engine, EngineFactory
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
 from pynomaly.domain.error import PynomalyError
+from pynomaly.domain.record import Stream
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.source import Source
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
@@ -56,14 +58,27 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions) -> 
         folder.prepare(FlowIdentity(services.plan.name, services.plan.fingerprint))
         source = Source(services.source, drain, telemetry, bounded=options.until_end)
         outputs = services.outputs(folder.outputs)
-        flow = build_dataflow(services.plan.name, source, services.engine_for, outputs, telemetry)
         folder.take_prepared()
-        with guarded_unpickling(), drain.on_signals(), _own_errors():
+        with guarded_unpickling(), drain.on_signals(), _own_errors(), _closing(services.engine_for) as engine_for:
+            flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry)
             run_main(
                 flow,
                 epoch_interval=timedelta(seconds=services.checkpoint_every_s),
                 recovery_config=RecoveryConfig(folder.recovery),
             )
+
+
+@contextmanager
+def _closing(engine_for: EngineFactory) -> Iterator[EngineFactory]:
+    """Close every engine at the end of a block: Bytewax does not tell its steps that it is over."""
+    with ExitStack() as opened:
+
+        def open_engine(stream: Stream) -> Engine:
+            engine = engine_for(stream)
+            opened.callback(engine.close)
+            return engine
+
+        yield open_engine
 
 
 @contextmanager

@@ -79,5 +79,5 @@ def test_only_the_edge_reads_the_environment() -> None:
     assert readers <= {
         "flows/pynomaly_flows/target.py",
         "src/pynomaly/presentation/cli/environment.py",
-        "src/pynomaly/infrastructure/adapted/fitting.py",
+        "src/pynomaly/infrastructure/adapted/fit_process.py",
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from pynomaly.domain.record import Stream
 from pynomaly.domain.state import StateImage, pack, unpack
 from pynomaly.infrastructure.adapted import PyodPart, RiverPart
 from pynomaly.infrastructure.adapted.fitting import FitResult, FitTask, fit
+from pynomaly.infrastructure.adapted.pyod_catalogue import PYOD_KINDS
 from pynomaly.infrastructure.adapted.pyod_part import PyodSettings
 from pynomaly.infrastructure.adapted.refit_schedule import RefitSchedule
 from pynomaly.infrastructure.adapted.restricted_pickle import dump_models
@@ -339,6 +342,13 @@ def test_wrong_settings_stop_at_start(build: Callable[[], object], text: str) ->
     """A wrong name, parameter, field or schedule is a ConfigError that says what there is."""
     with pytest.raises(ConfigError, match=text):
         build()
+
+
+@pytest.mark.parametrize(("page", "names"), [("detectors-river.md", RIVER_KINDS), ("detectors-pyod.md", PYOD_KINDS)])
+def test_every_detector_has_a_row_in_its_page(page: str, names: dict[str, object]) -> None:
+    """The documentation lists what is supported, and nothing else."""
+    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    assert set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE)) == set(names)
 
 
 def test_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pynomaly.domain.calibration import CalibrationOptions, calibrator_layout, learn_score, severity
+from pynomaly.domain.calibration import CalibrationOptions, calibrator_layout, learn_score, position_of, severity
 
 _RATIO, _LOWEST = 1.08, -14.0
 _RECORDS = 2_500  # at a half-life of 100 enough for the weights to be rescaled once
@@ -81,5 +81,5 @@ def test_equals_all_past_scores_weighed_by_age(kind: str, options: CalibrationOp
         if i % 10 == 0:  # the plain account is slow
             past = _SCORES[kind][:i][~np.isnan(_SCORES[kind][:i])]
             for next_score in (score, float(anywhere[i])):
-                _assert_severity(severity(state, params, next_score), past, next_score, options)
-        learn_score(state, params, score)
+                _assert_severity(severity(state, params, position_of(next_score)), past, next_score, options)
+        learn_score(state, params, position_of(score))

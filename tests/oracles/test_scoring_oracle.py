@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pynomaly.domain.calibration import CalibrationOptions, calibrator_layout, learn_score, severity
+from pynomaly.domain.calibration import CalibrationOptions, calibrator_layout, learn_score, position_of, severity
 from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
 from pynomaly.domain.kernel import render
@@ -73,7 +73,9 @@ class _PlainSeries:
         values = (x[0], x[1], x[0])
         params = calibrator_layout(_CALIBRATION).params[0]
         scores = [detector.score(value) for detector, value in zip(self.detectors, values, strict=True)]
-        severities = [severity(c[0], params, score) for c, score in zip(self.calibrators, scores, strict=True)]
+        severities = [
+            severity(c[0], params, position_of(score)) for c, score in zip(self.calibrators, scores, strict=True)
+        ]
         reason, level, evidence = self._verdict(values, scores, severities)
         self._learn(values, scores, severities)
         return reason, level, evidence
@@ -123,7 +125,7 @@ class _PlainSeries:
         ):
             if learns:
                 detector.learn(value)
-            learn_score(calibrator[0], params, score)
+            learn_score(calibrator[0], params, position_of(score))
 
 
 def _records(seed: int, records: int, series: int) -> tuple[np.ndarray, np.ndarray]:

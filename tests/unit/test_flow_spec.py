@@ -489,12 +489,12 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
                 "ew_zscore",
                 "running_range",
                 {"detector": "seasonal_slot", "fields": ["v1", "v1"]},
-                {"river": "LODA", "params": {"x": {"y": 1}}},
+                {"river": "LODA", "params": {"x": {"y": {"z": 1}}}},
             ],
         ),
         [
             "detectors[2].fields: must name every field once, was a list",
-            "detectors[3].params.x: must be text, a number, true, false, null or a list of such, was a mapping",
+            "detectors[3].params.x: must be text, a number, true, false, null, or a list or mapping of such, was a mapping",
         ],
     ),
     (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import Float64Matrix, KeyColumn, RecordBatch, Stream
-from pynomaly_connectors.codecs.fields import SeriesRule, TimeRule, number_from_text
+from pynomaly_connectors.codecs.fields import MAX_KEY_BYTES, SeriesRule, TimeRule, number_from_text
 from pynomaly_connectors.codecs.payload import RawBatch
-from pynomaly_connectors.codecs.rows import RefusedError, Row, assemble, refused_row
+from pynomaly_connectors.codecs.rows import RefusedError, Row, assemble, refused_row, same_key
 
 Cells = list[str]
+_SURELY_SHORT: Final = MAX_KEY_BYTES // 4  # characters: none has more than four bytes
 
 
 class CsvRow(NamedTuple):
@@ -144,22 +145,27 @@ class CsvDecoder:
         return assemble(stream, raw, found, len(self._values))
 
     def _columns(self, stream: Stream, rows: Sequence[Cells | None], raw: RawBatch) -> RecordBatch | None:
-        """Decode column by column; None when any row is refused."""
-        if (
-            any(cells is None or len(cells) != self._width for cells in rows)
-            or raw.length.max(initial=0) > self._max_bytes
-        ):
+        """Decode column by column; None when any row needs a closer look."""
+        complete = [cells for cells in rows if cells is not None and len(cells) == self._width]
+        if len(complete) < len(rows) or raw.length.max(initial=0) > self._max_bytes:
             return None
-        cells = [[cell.strip() for cell in column] for column in zip(*filter(None, rows), strict=True)]
+        columns = list(zip(*complete, strict=True)) or [()] * self._width
         try:
-            time_ns = list(map(self._time_rule.from_text, cells[self._time]))
-            parts = list(zip(*(cells[column] for column in self._series), strict=True)) or [()] * len(rows)
-            key = [self._key(parts[row], raw.key(row), stream.partition) for row in range(len(rows))]
-            values = np.stack([_numbers(cells[column]) for column in self._values], axis=1)
+            time_ns = np.array(self._time_rule.from_texts(_stripped(columns[self._time])), np.int64)
+            values = np.array([_numbers(columns[column]) for column in self._values]).T
+            key = self._keys([_stripped(columns[column]) for column in self._series], stream.partition, len(rows))
         except RefusedError:
             return None
-        refusal = np.zeros(len(rows), np.uint8)
-        return RecordBatch(stream, raw.offset, np.array(time_ns, np.int64), KeyColumn.of(key), values, refusal)
+        return RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(len(rows), np.uint8))
+
+    def _keys(self, columns: Sequence[Sequence[str]], partition: int, rows: int) -> KeyColumn:
+        if self._series_rule.from_message_key:  # row by row
+            raise RefusedError(Reason.BAD_SERIES)
+        if not columns:
+            return same_key(self._key((), None, partition), rows)
+        if len(columns) == 1 and all(0 < len(cell) <= _SURELY_SHORT for cell in columns[0]):
+            return KeyColumn.of([cell.encode() for cell in columns[0]])
+        return KeyColumn.of([self._key(parts, None, partition) for parts in zip(*columns, strict=True)])
 
     def _key(self, parts: Sequence[str], message_key: bytes | None, partition: int) -> bytes:
         return self._series_rule.key([part or None for part in parts], message_key, partition)
@@ -179,6 +185,10 @@ class CsvDecoder:
         time_ns = self._time_rule.from_text(cells[self._time])
         key = self._key([cells[column] for column in self._series], message_key, partition)
         return Row(time_ns, key, [number_from_text(cells[column]) for column in self._values])
+
+
+def _stripped(cells: Sequence[str]) -> list[str]:
+    return [cell.strip() for cell in cells]
 
 
 def _numbers(cells: Sequence[str]) -> Float64Matrix:

@@ -17,7 +17,7 @@ from pynomaly_connectors.codecs.fields import MAX_KEY_BYTES, SeriesRule, TimeRul
 from pynomaly_connectors.codecs.json_portable import JsonRowReader
 from pynomaly_connectors.codecs.json_scanner import ISO, NO_TIME, scan
 from pynomaly_connectors.codecs.payload import RawBatch
-from pynomaly_connectors.codecs.rows import Row
+from pynomaly_connectors.codecs.rows import Row, same_key
 
 BoolColumn = NDArray[np.bool_]
 Scan = Callable[..., None]  # the signature of `json_scanner.scan`
@@ -33,7 +33,7 @@ def is_scannable(spec: RecordSpec) -> bool:
 class FastJsonDecoder:
     """JSON decoder for records whose declared fields are all members of the outermost object.
 
-    Gives the rows of the portable decoder. Costs about 0.1 us for a record that the scanner accepts, else 2 us.
+    Gives the rows of the portable decoder. Costs about 0.12 us for a record that the scanner accepts, else 4 us.
 
     Parameters
     ----------
@@ -132,9 +132,7 @@ class FastJsonDecoder:
         if self._series.fields > 0:
             return None
         if not self._series.from_message_key:
-            number, rows = str(partition).encode(), len(raw)
-            data = np.frombuffer(number, np.uint8)
-            return KeyColumn(data, np.zeros(rows, np.int64), np.full(rows, len(number), np.int64))
+            return same_key(str(partition).encode(), len(raw))
         keys = [raw.key(row) or b"" for row in range(len(raw))]
         column = KeyColumn.of(keys)
         accepted &= (column.length > 0) & (column.length <= MAX_KEY_BYTES)

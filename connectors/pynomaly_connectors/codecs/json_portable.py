@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import repeat
+from operator import methodcaller
 
 import orjson
 
@@ -27,7 +28,7 @@ Lookup = Callable[[dict[str, object]], object]
 
 
 class JsonRowReader:
-    """Reads one JSON payload as a row; costs about 1.5 us."""
+    """Reads one JSON payload as a row; costs about 3 us."""
 
     def __init__(self, spec: RecordSpec) -> None:
         self._max_bytes = spec.max_bytes
@@ -40,16 +41,13 @@ class JsonRowReader:
     def row(self, payload: bytes | None, message_key: bytes | None, partition: int) -> Row:
         """Return the row of one record; a refused one where a rule is broken."""
         try:
-            return self._accepted(payload, message_key, partition)
+            record = self._parsed(payload)
+            time_ns = self._time_rule.from_value(self._time(record))
+            parts = [field(record) for field in self._series]
+            key = self._series_rule.key(parts, message_key, partition)
+            return Row(time_ns, key, [number_from_value(field(record)) for field in self._values])
         except RefusedError as error:
             return refused_row(error.reason, len(self._values))
-
-    def _accepted(self, payload: bytes | None, message_key: bytes | None, partition: int) -> Row:
-        record = self._parsed(payload)
-        time_ns = self._time_rule.from_value(self._time(record))
-        parts = [field(record) for field in self._series]
-        key = self._series_rule.key(parts, message_key, partition)
-        return Row(time_ns, key, [number_from_value(field(record)) for field in self._values])
 
     def _parsed(self, payload: bytes | None) -> dict[str, object]:
         if payload is None:
@@ -82,9 +80,8 @@ class PortableJsonDecoder:
 
 def _lookup(path: str) -> Lookup:
     first, *rest = path.split(".")
-
-    def flat(record: dict[str, object]) -> object:
-        return record.get(first)
+    if not rest:
+        return methodcaller("get", first)
 
     def nested(record: dict[str, object]) -> object:
         value = record.get(first)
@@ -92,4 +89,4 @@ def _lookup(path: str) -> Lookup:
             value = value.get(name) if isinstance(value, dict) else None
         return value
 
-    return nested if rest else flat
+    return nested

@@ -18,7 +18,7 @@ class Row(NamedTuple):
     time_ns: int
     key: bytes
     values: Sequence[float]
-    reason: Reason = Reason.ACCEPTED
+    reason: int = Reason.ACCEPTED.value
 
 
 class RefusedError(Exception):
@@ -31,16 +31,21 @@ class RefusedError(Exception):
 
 def refused_row(reason: Reason, fields: int) -> Row:
     """Return the row that stands for a record that cannot be used."""
-    return Row(0, b"", (float("nan"),) * fields, reason)
+    return Row(0, b"", (float("nan"),) * fields, reason.value)
+
+
+def same_key(key: bytes, rows: int) -> KeyColumn:
+    """Return a column in which every row has the same key."""
+    return KeyColumn(np.frombuffer(key, np.uint8), np.zeros(rows, np.int64), np.full(rows, len(key), np.int64))
 
 
 def assemble(stream: Stream, raw: RawBatch, rows: Sequence[Row], fields: int) -> RecordBatch:
     """Put one row for each record of ``raw`` into columns."""
-    refusal = np.fromiter((row.reason for row in rows), np.uint8, len(rows))
+    refusal = np.array([row.reason for row in rows], np.uint8)
     return RecordBatch(
         stream,
         raw.offset,
-        np.fromiter((row.time_ns for row in rows), np.int64, len(rows)),
+        np.array([row.time_ns for row in rows], np.int64),
         KeyColumn.of([row.key for row in rows]),
         np.array([row.values for row in rows], np.float64).reshape(len(rows), fields),
         refusal,

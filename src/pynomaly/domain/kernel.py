@@ -22,9 +22,10 @@ from math import isnan, nan
 
 import numba
 
-from pynomaly.domain.calibration import learn_score, severity
+from pynomaly.domain.calibration import learn_score, position_of, prefetch_bins, severity
 from pynomaly.domain.decision import contribution, held_back, judge
 from pynomaly.domain.learning_guard import may_learn
+from pynomaly.domain.prefetch import prefetch
 '''
 
 _LOOP = '''
@@ -34,16 +35,23 @@ def process(slot, refusal, time_ns, values, vectors, external, series, rules, st
             calibrators, calibration, reason, level, evidence, bar, scores, severities, contributions, expected):
     """Judge and learn every row in order; outputs are written in place."""
     rule = rules[0]
+    last = slot.shape[0] - 1
     for i in range(slot.shape[0]):
-        level[i] = 0
-        evidence[i] = nan
-        bar[i] = nan
-        scores[i, :] = nan
-        severities[i, :] = nan
-        contributions[i, :] = 0.0
-        expected[i, :] = nan
-        if refusal[i] != 0:
+'''
+
+# Records ahead: enough for memory to answer, few enough to stay in the nearest cache. A calibrator takes two requests,
+# because its first line tells which of its bins are needed. Measured: 0.11 us a record instead of 0.20 at 10,000 series.
+_FAR, _NEAR = 8, 4
+
+_BEGIN = """        if refusal[i] != 0:
             reason[i] = refusal[i]
+            level[i] = 0
+            evidence[i] = nan
+            bar[i] = nan
+            scores[i, :] = nan
+            severities[i, :] = nan
+            contributions[i, :] = 0.0
+            expected[i, :] = nan
             continue
         j = slot[i]
         t = time_ns[i]
@@ -54,10 +62,13 @@ def process(slot, refusal, time_ns, values, vectors, external, series, rules, st
         raw = 0.0
         total = 0.0
         hold = 0
-'''
+"""
 
 _DECIDE = f"""        if known == 0:
             reason[i] = {int(Reason.CALIBRATOR_WARMING)} if calibrating > 0 else {int(Reason.DETECTOR_WARMING)}
+            level[i] = 0
+            evidence[i] = nan
+            bar[i] = nan
         else:
             evidence[i] = total
             why, height, needed = judge(one, rule, total)
@@ -108,8 +119,9 @@ def render(plan: ScoringPlan) -> str:
     parts = list(enumerate(zip(plan.parts, indices, strict=True)))
     imports = "".join(_imports(k, part) for k, (part, _) in parts)
     score = "".join(_indented(_score_lines(k, part, index)) for k, (part, index) in parts)
-    learn = "".join(_indented(_learn_lines(k, index)) for k, (part, index) in parts)
-    return _HEAD + imports + _LOOP + score + _indented(_expected_lines(plan)) + _DECIDE + learn
+    learn = "".join(_indented(_learn_lines(k, index)) for k, (_, index) in parts)
+    prefetch = _indented(_prefetch_lines(indices))
+    return _HEAD + imports + _LOOP + prefetch + _BEGIN + score + _indented(_expected_lines(plan)) + _DECIDE + learn
 
 
 def _imports(k: int, part: Part) -> str:
@@ -126,6 +138,19 @@ def _imports(k: int, part: Part) -> str:
     return "".join(lines)
 
 
+def _prefetch_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
+    """Ask for the rows of the records ahead."""
+    yield f"far = slot[min(i + {_FAR}, last)]"
+    yield "prefetch(series, far, 0)"
+    states = [index.state for index in indices if index.state is not None]
+    calibrators = [index.calibrator for index in indices if index.calibrator is not None]
+    yield from (f"prefetch(states[{number}], far, 0)" for number in states)
+    yield from (f"prefetch(calibrators[{number}], far, 0)" for number in calibrators)
+    if calibrators:
+        yield f"near = slot[min(i + {_NEAR}, last)]"
+        yield from (f"prefetch_bins(calibrators[{number}], near)" for number in calibrators)
+
+
 def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
     """Score part k, make it a severity, add its contribution unless a rule holds it back."""
     if index.state is None:
@@ -136,7 +161,8 @@ def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
     if index.calibrator is None:
         yield f"v{k} = a{k}"
     else:
-        yield f"v{k} = severity(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], a{k})"
+        yield f"p{k} = position_of(a{k})"
+        yield f"v{k} = severity(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k})"
     yield f"scores[i, {k}] = a{k}"
     yield f"severities[i, {k}] = v{k}"
     yield f"if not isnan(v{k}):"
@@ -145,6 +171,7 @@ def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
     yield "    calibrating += 1"
     yield f"e{k} = " + (_expect_call(k, index) if _expects(part) else "nan")
     yield f"c{k} = contribution(rule, v{k})"
+    yield f"contributions[i, {k}] = 0.0"
     yield f"if c{k} > 0.0:"
     yield f"    raw += c{k}"
     if _expects(part):
@@ -168,19 +195,17 @@ def _learn_lines(k: int, index: PartIndex) -> Iterator[str]:
             yield f"if may_learn(one, {index.guard}, part_rules[{k}][0], v{k}):"
             yield f"    {call}"
     if index.calibrator is not None:
-        yield f"learn_score(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], a{k})"
+        yield f"learn_score(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k})"
 
 
 def _expected_lines(plan: ScoringPlan) -> Iterator[str]:
     """Let the first part that knows what a field should have been say so."""
     for column in range(len(plan.fields)):
+        yield f"expected[i, {column}] = nan"
         experts = [k for k, part in enumerate(plan.parts) if _expects(part) and part.fields == (column,)]
-        for place, k in enumerate(experts):
-            if place == 0:
-                yield f"expected[i, {column}] = e{k}"
-            else:
-                yield f"if isnan(expected[i, {column}]):"
-                yield f"    expected[i, {column}] = e{k}"
+        for k in experts:
+            yield f"if isnan(expected[i, {column}]):"
+            yield f"    expected[i, {column}] = e{k}"
 
 
 def _input(part: Part, index: PartIndex) -> str:

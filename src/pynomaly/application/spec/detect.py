@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeVar, cast
 
@@ -20,15 +21,24 @@ _DEVIATION: Final = ("direction", "minimum_absolute", "minimum_relative")
 PartName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 ClassName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Direction = Literal["both", "above", "below"]
-Argument = str | int | float | bool | None | tuple[str | int | float | bool | None, ...]
+Scalar = str | int | float | bool | None
+Listed = Scalar | tuple[Scalar, ...]
+Argument = Listed | dict[str, Listed]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 def _read_argument(given: object) -> object:
+    if isinstance(given, Mapping):
+        return {str(name): _read_listed(value) for name, value in cast("Mapping[object, object]", given).items()}
+    return _read_listed(given)
+
+
+def _read_listed(given: object) -> Listed:
     entries = tuple(cast("list[object]", given)) if isinstance(given, list | tuple) else (given,)
-    if not all(entry is None or isinstance(entry, str | int | float) for entry in entries):
-        raise ValueError("must be text, a number, true, false, null or a list of such")
-    return entries if isinstance(given, list | tuple) else given
+    scalars = [entry for entry in entries if entry is None or isinstance(entry, str | int | float)]
+    if len(scalars) < len(entries):
+        raise ValueError("must be text, a number, true, false, null, or a list or mapping of such")
+    return tuple(scalars) if isinstance(given, list | tuple) else scalars[0]
 
 
 class PartSpec(Section):
@@ -154,7 +164,7 @@ class PyodPart(AdaptedPart):
     """Records that a fit sees: the last ones of its group; also the records before the first fit."""
     refit_every: Count = 500
     """Records of the group from one fit to the next."""
-    adopt_after: Annotated[int, Field(ge=0, le=1_000_000)] = 250
+    adopt_after: Count = 250
     """Records of the group from the start of a fit to the one from which its model scores, whatever the clock says."""
     group_by: Literal["series", "stream"] = "series"
     """One model for each series, or one for all series of an input partition."""

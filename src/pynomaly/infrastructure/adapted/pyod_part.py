@@ -72,11 +72,11 @@ class PyodPart:
     replay repeats it. A fit process that dies or hangs says nothing of the records: TransientError, and a restart
     requests the same fit.
 
-    Costs 0.2-1 ms a record, less where many rows go in one call (`ScoringModel`); a fit takes 1-300 ms, and fits go
-    one after the other: many series with a short `refit_every` wait for each other. State: for each group up to
-    ``window * fields * 8`` bytes (twice that in memory, once more while a fit is pending) and one model, twice in
-    memory: its bytes (10 kB to 100 kB, 600 kB for a forest of 100 trees) and itself. Only the flow's series limit
-    bounds the groups.
+    Costs 0.2-1 ms a record (INNE 50 ms), less where many rows go in one call (`ScoringModel`); a fit takes 2-500
+    ms, and fits go one after the other: many series with a short `refit_every` wait for each other. State: for each
+    group up to ``window * fields * 8`` bytes (twice that in memory, once more while a fit is pending) and one
+    model, twice in memory: its bytes (10 kB to 100 kB, 600 kB for a forest of 100 trees) and itself. Only the
+    flow's series limit bounds the groups.
 
     Parameters
     ----------

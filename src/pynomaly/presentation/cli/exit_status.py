@@ -57,7 +57,7 @@ def error_lines(error: Exception) -> list[str]:
     """Return one line for each problem, as an operator reads it."""
     if isinstance(error, ConfigError):
         return [f"error: {problem}" for problem in error.problems]
-    text = error.message if isinstance(error, TyperException) else str(error)
+    text = error.format_message() if isinstance(error, TyperException) else str(error)
     return [f"error: {' '.join(text.split())}"]
 
 

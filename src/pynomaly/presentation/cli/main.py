@@ -16,7 +16,7 @@ import typer
 from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
 from pynomaly.presentation.cli.doctor import doctor
-from pynomaly.presentation.cli.exit_status import error_lines, exit_code, is_ours
+from pynomaly.presentation.cli.exit_status import UNREAD, error_lines, exit_code, is_ours
 from pynomaly.presentation.cli.flows import explain_flow, print_schema, validate_flow
 from pynomaly.presentation.cli.replay import replay_flow
 from pynomaly.presentation.cli.run import run_flow
@@ -88,9 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = app(arguments, prog_name=PROGRAM, standalone_mode=False, obj=session)
         sys.stdout.flush()
-    except BrokenPipeError as error:
-        _discard_output()
-        return exit_code(error)
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as end:  # what Typer makes of a reader that went away
+        if isinstance(end.__context__, BrokenPipeError):
+            return _unread()
+        raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost handler: all end here
         return _report(error, session)
     return status if isinstance(status, int) else os.EX_OK
@@ -109,7 +112,7 @@ def _report(error: Exception | KeyboardInterrupt, session: Session) -> int:
     return code
 
 
-def _discard_output() -> None:
+def _unread() -> int:
     """Let the interpreter's own flush at exit find an open end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNREAD

@@ -46,7 +46,7 @@ def _most_unusual(value: NDArray[np.float64], column: NDArray[np.int64], columns
 def _bars(heights: NDArray[np.float64]) -> list[Text]:
     low, high = float(np.nanmin(heights)), float(np.nanmax(heights))
     scale = (_ROWS * _STEPS - 1) / (high - low) if high > low else 0.0
-    filled = np.nan_to_num((heights - low) * scale + 1).astype(int)
+    filled = np.rint(np.nan_to_num((heights - low) * scale + 1)).astype(int)
     lines: list[Text] = []
     for row in range(_ROWS - 1, -1, -1):
         steps = np.clip(filled - row * _STEPS, 0, _STEPS)

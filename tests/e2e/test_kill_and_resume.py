@@ -1,0 +1,100 @@
+"""A flow that is killed, stopped and started again under a running producer alerts as one that never was.
+
+The truth is an uninterrupted run of the same flow over the same topic, with a state and outputs of its own. Kills come
+at random moments, each after the store shows a new durable epoch.
+
+CI: 5,000 records/s until the last stop, some 200,000 records. ``E2E_SIZE=full``: 20,000 records/s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brokers.kafka_topics import KafkaTopics, until
+from e2e.flow_runs import TALKATIVE, FlowRuns
+from e2e.job import Program
+from e2e.size import size
+from e2e.traffic import PacedSender, Traffic, spread
+from e2e.verifier import assert_one_outcome_each, durable_epoch, lines, offsets
+
+_RATE = size(5_000, 20_000)
+_LONGEST_S = 240
+_SERIES = 40
+_PARTITIONS = 4
+_STEPS = _RATE * _LONGEST_S // _SERIES
+_KILLS = 6
+_DRAINS = 3
+_LONGEST_STOP_S = 10.0
+_LONGEST_DELAY_S = 1.5  # after an epoch has become durable; epochs last a second
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(size(300, 1_200))]
+
+
+@pytest.fixture
+def flow(kafka: KafkaTopics, program: Program, tmp_path: Path, unique_name: Callable[[str], str]) -> FlowRuns:
+    """A flow over an empty topic of four partitions, for a broken run and a whole one."""
+    runs = FlowRuns.of("kafka", {"alert": TALKATIVE}, program, kafka, tmp_path / "flow.yaml", unique_name("readings"))
+    runs.create_topics(_PARTITIONS, ("broken", "whole"))
+    return runs
+
+
+@contextmanager
+def _producing(flow: FlowRuns) -> Iterator[PacedSender]:
+    """Send readings, a spike in every 1,000, for the length of a block."""
+    spikes = spread(_STEPS * _SERIES // 1_000, range(_STEPS), _SERIES)
+    sender = PacedSender(flow.bootstrap, flow.readings, Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records(), _RATE)
+    sender.start()
+    try:
+        yield sender
+    finally:
+        sender.stop()
+
+
+def _finish_and_compare(flow: FlowRuns) -> int:
+    """Let both runs reach the end of the topic, compare them, and return the number of repeated alerts."""
+    for run in ("broken", "whole"):
+        flow.finish(run)
+    assert_one_outcome_each(lines(flow.outcomes("broken")), offsets(flow.bootstrap, flow.readings))
+    return flow.assert_equal("broken", "whole")
+
+
+def test_six_kills_change_nothing(flow: FlowRuns) -> None:
+    """Killed at six random moments, the flow gives the alerts of an uninterrupted run once repeats are dropped."""
+    random = np.random.default_rng(20)
+    with _producing(flow) as sender:
+        for _ in range(_KILLS):
+            job = flow.start("broken")
+            flow.await_new_epoch(job, "broken")
+            time.sleep(random.uniform(0.0, _LONGEST_DELAY_S))  # that the moment is random is the point
+            assert job.kill().code == -9
+    repeats = _finish_and_compare(flow)
+    print(f"{sender.sent:,} records, {_KILLS} kills: {repeats} alerts were repeated")  # noqa: T201
+    assert repeats > 0, "a kill must hit an epoch with alerts, or nothing is proved"
+
+
+def test_a_kill_in_the_first_epoch_changes_nothing(flow: FlowRuns) -> None:
+    """Alerts that went out before anything was durable come again with the same bytes; a file has them once."""
+    with _producing(flow):
+        job = flow.start("broken", every="10m")
+        until(lambda: len(flow.alerted("broken")) > 0, "a first alert", 60.0)
+        assert job.kill().code == -9
+        assert durable_epoch(flow.state("broken")) is None
+    assert _finish_and_compare(flow) > 0
+
+
+def test_sigterm_loses_and_repeats_nothing(flow: FlowRuns) -> None:
+    """Asked to stop, the flow ends within ten seconds with exit status 0, and not one alert comes twice."""
+    random = np.random.default_rng(21)
+    with _producing(flow):
+        for _ in range(_DRAINS):
+            job = flow.start("broken")
+            flow.await_new_epoch(job, "broken")
+            time.sleep(random.uniform(0.0, _LONGEST_DELAY_S))
+            assert job.terminate().succeeded().seconds < _LONGEST_STOP_S
+    assert _finish_and_compare(flow) == 0

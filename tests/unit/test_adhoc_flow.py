@@ -1,0 +1,72 @@
+"""Flows made from columns, detectors and levels."""
+
+from __future__ import annotations
+
+import pytest
+
+from pynomaly.application.spec.adhoc import Columns, adhoc_flow, detector_entry
+from pynomaly.application.spec.record import NoTime
+from pynomaly.domain.error import ConfigError
+from pynomaly.domain.outcome import Level
+
+_SOURCE = {"kind": "files", "path": "a.csv"}
+
+
+def test_the_light_detectors_by_default() -> None:
+    """All three with a clock; without one nothing that asks for the time of day."""
+    clocked = adhoc_flow(_SOURCE, Columns(("value",), "time"))
+    assert [part.name for part in clocked.parts] == ["seasonal_slot", "ew_zscore", "running_range"]
+    clockless = adhoc_flow(_SOURCE, Columns(("value",)))
+    assert [part.name for part in clockless.parts] == ["ew_zscore", "running_range"]
+    assert isinstance(clockless.record.time, NoTime)
+
+
+def test_columns_levels_and_options_arrive() -> None:
+    """What is given stands in the flow."""
+    columns = Columns(("a", "b"), "t", "ms", ("host", "disk"))
+    flow = adhoc_flow(_SOURCE, columns, ["ew_zscore:half_life=72,minimum_relative=0.1"], {"watch": 3.0})
+    assert (flow.record.values, flow.record.series) == (("a", "b"), ("host", "disk"))
+    assert (flow.record.time.field, flow.record.time.format) == ("t", "ms")
+    assert flow.levels == {Level.WATCH: 3.0}
+    assert [part.name for part in flow.parts] == ["ew_zscore:a", "ew_zscore:b"]
+    assert getattr(flow.detectors[0], "half_life") == 72  # noqa: B009 - made from the detector's options
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ("ew_zscore", {"detector": "ew_zscore"}),
+        ("ew_zscore:", {"detector": "ew_zscore"}),
+        (
+            "a:half_life=1.5,on=true,off=False,none=none,word=above",
+            {"detector": "a", "half_life": 1.5, "on": True, "off": False, "none": None, "word": "above"},
+        ),
+        ("a:guard.severity=3,guard.patience=5", {"detector": "a", "guard": {"severity": 3, "patience": 5}}),
+        ("river/HalfSpaceTrees:params.n_trees=5", {"river": "HalfSpaceTrees", "params": {"n_trees": 5}}),
+        ("pyod/ECOD", {"pyod": "ECOD"}),
+        ("a:word=b=c", {"detector": "a", "word": "b=c"}),
+    ],
+)
+def test_a_detector_on_one_line(text: str, entry: dict[str, object]) -> None:
+    """Numbers, truth values and nothing are told from words; dots nest."""
+    assert detector_entry(text) == entry
+
+
+@pytest.mark.parametrize("text", ["a:half_life", "a:guard=1,guard.patience=5"])
+def test_an_option_that_cannot_be_read(text: str) -> None:
+    """It is refused with the whole text as its place."""
+    with pytest.raises(ConfigError) as caught:
+        detector_entry(text)
+    assert caught.value.problems[0].path == text
+
+
+def test_everything_wrong_at_once() -> None:
+    """The rules and words are those of a flow file."""
+    with pytest.raises(ConfigError) as caught:
+        adhoc_flow(_SOURCE, Columns(("v", "v"), "t"), ["ew_zscor", "ew_zscore:half_life=-1"], {"loud": 3.0})
+    assert [problem.path for problem in caught.value.problems] == [
+        "record.values",
+        "detectors[0].detector",
+        "detectors[1].half_life",
+        "alert.levels.loud",
+    ]

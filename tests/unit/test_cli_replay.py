@@ -1,0 +1,58 @@
+"""`pynomaly replay`: the live run again, without touching it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commands.program import pynomaly
+from pynomaly.presentation.cli.main import main
+
+_QUICKSTART = Path(__file__).parents[2] / "flows" / "quickstart.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let relative paths of flows lead into the test's folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_replay_gives_the_alerts_of_the_live_run(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Byte for byte, at any batch size, on standard output or in a file; the live run's files stay as they are."""
+    assert pynomaly("run", _QUICKSTART, folder=tmp_path).returncode == 0
+    live = (tmp_path / "out/quickstart/alerts.jsonl").read_bytes()
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(["replay", str(_QUICKSTART)]) == 0
+    assert capfdbinary.readouterr().out == live
+    assert main(["replay", str(_QUICKSTART), "--batch-records", "7", "--output", "again/alerts.jsonl"]) == 0
+    assert (tmp_path / "again/alerts.jsonl").read_bytes() == live
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+def test_outcomes_are_one_line_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every record in order, normal ones included; --json prints the counts instead of the alerts."""
+    assert main(["replay", str(_QUICKSTART), "--outcomes", "outcomes.jsonl", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    lines = [json.loads(line) for line in (tmp_path / "outcomes.jsonl").read_text().splitlines()]
+    assert [line["offset"] for line in lines] == list(range(1268))
+    for outcome, count in told["outcomes"].items():
+        assert sum(line["outcome"] == outcome for line in lines) == count
+    assert told["records"] == 1268
+
+
+@pytest.mark.parametrize("option", ["--output", "--outcomes"])
+def test_the_flows_own_files_are_safe(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A replay must not overwrite what the live flow has written, however its path is spelled."""
+    assert main(["replay", str(_QUICKSTART), option, "out/../out/quickstart/alerts.jsonl"]) == 78
+    assert capsys.readouterr().err.startswith(f"error: {option}: must be a file that the flow does not write itself")
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told before anything is read."""
+    (tmp_path / "folder").mkdir()
+    assert main(["replay", str(_QUICKSTART), "--output", "folder"]) == 69
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: folder must be a file that can be written, was not: Is a directory"
+    )

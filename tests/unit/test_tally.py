@@ -1,0 +1,81 @@
+"""Counting a run, and telling several listeners."""
+
+from __future__ import annotations
+
+from pynomaly.application.tally import Tally, Tee
+from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
+from pynomaly.domain.outcome import Level, Reason
+from pynomaly.domain.record import Stream
+
+_STREAM = Stream("topic", 3)
+
+
+def _batch(count: int, newest_time_ns: int | None) -> BatchProcessed:
+    by_reason = {Reason.ALERTED: 1, Reason.BELOW_THRESHOLD: count - 1}
+    return BatchProcessed(_STREAM, 0.1, by_reason, {Level.CRITICAL: 1}, newest_time_ns, {Reason.BELOW_THRESHOLD: 2})
+
+
+def test_counts_add_up() -> None:
+    """Records, windows and alerts sum over batches; the newest time only goes ahead."""
+    tally = Tally()
+    for batch in (_batch(10, 500), _batch(5, 300), _batch(2, None)):
+        tally.batch_processed(batch)
+    totals = tally.totals()
+    assert totals.records == 17
+    assert totals.by_reason == {Reason.BELOW_THRESHOLD: 14, Reason.ALERTED: 3}
+    assert list(totals.by_reason) == sorted(totals.by_reason)
+    assert totals.windows == {Reason.BELOW_THRESHOLD: 6}
+    assert (totals.alerts, totals.alert_count) == ({Level.CRITICAL: 3}, 3)
+    assert totals.newest_time_ns == 500
+
+
+def test_times_before_1970_and_nothing_at_all() -> None:
+    """A negative time is a time, and a run without records has none."""
+    tally = Tally()
+    assert tally.totals().newest_time_ns is None
+    tally.batch_processed(_batch(1, -5))
+    tally.batch_processed(_batch(1, -9))
+    assert tally.totals().newest_time_ns == -5
+
+
+def test_the_last_series_count_stands() -> None:
+    """Series are a size, not a sum over batches; deliveries are a sum."""
+    tally = Tally()
+    for count in (1, 4):
+        tally.series_counted(_STREAM, count)
+        tally.events_delivered("alerts", count, 0.1)
+    tally.series_counted(Stream("other"), 2)
+    assert tally.totals().series == 6
+    assert tally.totals().delivered == {"alerts": 5}
+
+
+class _Recorder(NoTelemetry):
+    """Writes down the name of every fact that it hears, with its arguments."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[object, ...]] = []
+
+    def __getattribute__(self, name: str) -> object:
+        if name not in vars(NoTelemetry) or name.startswith("_"):
+            return super().__getattribute__(name)
+        return lambda *facts: self.heard.append((name, *facts))
+
+
+def test_a_tee_tells_all_everything() -> None:
+    """Every fact of the port reaches every listener, in order."""
+    first, second = _Recorder(), _Recorder()
+    tee: Telemetry = Tee(first, second)
+    batch = _batch(1, None)
+    tee.input_polled()
+    tee.batch_processed(batch)
+    tee.lag_measured(_STREAM, 1)
+    tee.series_counted(_STREAM, 2)
+    tee.checkpoint_written(_STREAM, 0.1, 3)
+    tee.checkpoint_stalled(0.2)
+    tee.events_delivered("alerts", 4, 0.3)
+    tee.model_refitted("part")
+    tee.model_refit_failed("part")
+    told = {name for name in vars(Telemetry) if not name.startswith("_")}
+    assert {fact[0] for fact in first.heard} == told
+    assert first.heard == second.heard
+    assert ("checkpoint_written", _STREAM, 0.1, 3) in first.heard
