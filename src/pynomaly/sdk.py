@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast, overload
 
+import numpy as np
+
 from pynomaly.application.engine import DetectionResult
 from pynomaly.application.replay import detect as detect_batches
 from pynomaly.application.spec.adhoc import Columns, Entry, adhoc_flow
@@ -194,7 +196,7 @@ class Engine:
         """
         self._engine.restore(state)
 
-    def _row(self, time: object, series: object, values: Mapping[str, object]) -> dict[Name, list[object]]:
+    def _row(self, time: object, series: object, values: Mapping[str, object]) -> dict[Name, Column]:
         """Return one record as a table."""
         names = _texts(self._values)
         keys = [series] if isinstance(series, str | int) else list(cast("Sequence[object]", series))
@@ -207,7 +209,7 @@ class Engine:
         row: dict[Name, object] = {name: values.get(str(name)) for name in self._values}
         row |= dict(zip(self._series, keys, strict=True))
         row |= {} if self._time is None else {self._time: time}
-        return {name: [cell] for name, cell in row.items()}
+        return {name: _cell(value) for name, value in row.items()}
 
     def _results(self, frame: object) -> Iterator[DetectionResult]:
         batches = batches_from(
@@ -300,6 +302,13 @@ def detect(
     """
     engine = Engine(value, detector, time=time, time_format=time_format, series=series, levels=levels)
     return engine.process(frame)
+
+
+def _cell(value: object) -> Column:
+    """Return a column of one cell as it is: a list of numbers would become floats, and 7.0 is no series."""
+    column = np.empty(1, np.object_)
+    column[0] = value
+    return column
 
 
 def _names(names: Names) -> tuple[Name, ...]:

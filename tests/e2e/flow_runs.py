@@ -50,7 +50,14 @@ class FlowRuns:
 
     @classmethod
     def of(
-        cls, ready: str, changes: Tree, program: Program, topics: KafkaTopics, file: Path, readings: str, every: str = "1s"
+        cls,
+        ready: str,
+        changes: Tree,
+        program: Program,
+        topics: KafkaTopics,
+        file: Path,
+        readings: str,
+        every: str = "1s",
     ) -> FlowRuns:
         """Derive a flow from a ready one."""
         return cls(program, topics, derived_flow(ready, file, _PLACES, changes), readings, every)

@@ -276,7 +276,7 @@ def test_a_refused_record_keeps_key_and_headers(kafka: KafkaTopics, topic: str) 
     def poll() -> bool:
         batch = reader.poll()
         if batch is not None:
-            refused.extend((int(batch.refusal[row]), raw) for row, raw in batch.raw.items())
+            refused.extend((int(batch.refusal[row]), raw) for row, raw in batch.refused().items())
         return reader.at_end
 
     until(poll, "reading to the end")

@@ -114,7 +114,7 @@ def assert_equal(fast: RecordBatch, portable: RecordBatch) -> None:
     assert np.isnan(fast.values).tolist() == np.isnan(portable.values).tolist()
     assert [fast.key[row] for row in range(len(fast))] == [portable.key[row] for row in range(len(fast))]
     assert fast.offset.tolist() == portable.offset.tolist()
-    assert fast.raw == portable.raw
+    assert fast.refused() == portable.refused()
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

@@ -81,7 +81,7 @@ def test_a_bad_row_fails_alone(cells: list[str] | None, reason: Reason) -> None:
     assert batch.values[[0, 2], 0].tolist() == [1.0, 3.0]
     assert (batch.time_ns[1], batch.key[1]) == (0, b"")
     assert np.isnan(batch.values[1, 0])
-    assert batch.raw == {1: RawRecord(",".join(cells or ["?"]).encode())}
+    assert batch.refused() == {1: RawRecord(",".join(cells or ["?"]).encode())}
 
 
 def test_a_row_larger_than_allowed_is_refused_before_anything_else() -> None:

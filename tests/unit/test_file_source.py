@@ -154,7 +154,7 @@ def test_chunks_do_not_matter(tmp_path: Path, name: str, monkeypatch: pytest.Mon
         monkeypatch.setattr(reader_module, "CHUNK_BYTES", chunk_bytes)
         files = source(file, record(max_bytes=100))
         batches = drained(files.open(str(file), None, bounded=True))
-        raw = {batch.offset[row]: kept for batch in batches for row, kept in batch.raw.items()}
+        raw = {batch.offset[row]: kept for batch in batches for row, kept in batch.refused().items()}
         found.append((values(batches), offsets(batches), [r for b in batches for r in b.refusal.tolist()], raw))
     assert all(other == found[0] for other in found[1:])
     assert [number for number in found[0][0] if number >= 0] == {"x.jsonl": [1, 2, 3], "x.csv": [1, 2, 4]}[name]
@@ -432,7 +432,7 @@ def test_bad_utf_8_spoils_one_record(tmp_path: Path, name: str) -> None:
     file = write(tmp_path / name, good + bad + b"\n" + third)
     (batch,) = drained(opened(file))
     assert batch.refusal.tolist() == [0, 0, Reason.MALFORMED, 0]
-    assert batch.raw[2].value == bad
+    assert batch.refused()[2].value == bad
 
 
 def test_utf_16_is_refused_whole(path: Path) -> None:
@@ -470,7 +470,7 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert values(batches) == [1, -1, 2]
     assert [reason for batch in batches for reason in batch.refusal.tolist()] == [0, Reason.TOO_LARGE, 0]
-    kept = [raw.value for batch in batches for raw in batch.raw.values()]
+    kept = [raw.value for batch in batches for raw in batch.refused().values()]
     assert kept == [b"x" * 1001]
     assert peak_bytes < 8 << 20
 

@@ -88,7 +88,7 @@ def test_what_is_accepted(choice: DecoderChoice, payload: bytes, key: bytes, val
     assert batch.values.tolist() == [[value]]
     assert math.copysign(1, batch.values[0, 0]) == math.copysign(1, value)
     assert batch.offset.tolist() == [100]
-    assert batch.raw == {}
+    assert batch.refused() == {}
 
 
 REFUSED = [
@@ -164,7 +164,7 @@ def test_what_is_refused(choice: DecoderChoice, payload: bytes | None, reason: R
     assert batch.time_ns.tolist() == [0]
     assert batch.key[0] == b""
     assert np.isnan(batch.values).all()
-    assert batch.raw == {0: RawRecord(payload)}
+    assert batch.refused() == {0: RawRecord(payload)}
 
 
 def test_a_series_key_of_more_than_1024_bytes_is_refused(choice: DecoderChoice) -> None:
@@ -201,7 +201,7 @@ def test_a_bad_record_fails_alone(choice: DecoderChoice) -> None:
     assert batch.values[[0, 2, 4, 5, 6], 0].tolist() == [0, 1, 2, 3, 4]
     assert batch.time_ns[[0, 2, 4, 5, 6]].tolist() == [T_NS + i * 1_000_000 for i in range(5)]
     assert batch.offset.tolist() == list(range(100, 107))
-    assert batch.raw == {1: RawRecord(b"{"), 3: RawRecord(None)}
+    assert batch.refused() == {1: RawRecord(b"{"), 3: RawRecord(None)}
 
 
 def test_a_refused_row_keeps_key_and_headers(choice: DecoderChoice) -> None:
@@ -215,7 +215,7 @@ def test_a_refused_row_keeps_key_and_headers(choice: DecoderChoice) -> None:
     payloads = [b'{"ts":1700000000123,"series":"a","value":1}', b"?"]
     raw = RawBatch.of(payloads, np.arange(2), [b"k0", b"k1"], headers)
     batch = json_decoder(spec(), choice).decode(STREAM, raw)
-    assert batch.raw == {1: RawRecord(b"?", b"k1", (("trace", b"x"),))}
+    assert batch.refused() == {1: RawRecord(b"?", b"k1", (("trace", b"x"),))}
     assert asked == [1]
 
 

@@ -156,7 +156,7 @@ class CsvDecoder:
             key = self._keys([_stripped(columns[column]) for column in self._series], stream.partition, len(rows))
         except RefusedError:
             return None
-        return RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(len(rows), np.uint8))
+        return RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(len(rows), np.uint8), raw.record)
 
     def _keys(self, columns: Sequence[Sequence[str]], partition: int, rows: int) -> KeyColumn:
         if self._series_rule.from_message_key:  # row by row

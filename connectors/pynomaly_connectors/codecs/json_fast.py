@@ -76,7 +76,7 @@ class FastJsonDecoder:
         key = KeyColumn(self._key_buffer(raw), np.zeros(rows, np.int64), np.zeros(rows, np.int64))
         self._scan_into(raw, accepted, time_ns, key, values)
         key = self._key_beside_payload(raw, accepted, stream.partition) or key
-        batch = RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(rows, np.uint8))
+        batch = RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(rows, np.uint8), raw.record)
         return batch if accepted.all() else self._completed(batch, raw, np.flatnonzero(~accepted))
 
     def _completed(self, batch: RecordBatch, raw: RawBatch, odd: Int64Column) -> RecordBatch:
@@ -85,8 +85,7 @@ class FastJsonDecoder:
         batch.time_ns[odd] = [row.time_ns for row in rows]
         batch.values[odd] = [row.values for row in rows]
         batch.refusal[odd] = [row.reason for row in rows]
-        refused = {row: raw.record(row) for row in np.flatnonzero(batch.refusal).tolist()}
-        return replace(batch, key=_with_keys(batch.key, odd, rows), raw=refused)
+        return replace(batch, key=_with_keys(batch.key, odd, rows))
 
     def _key_buffer(self, raw: RawBatch) -> ByteColumn:
         match len(self._series_fields):

@@ -35,7 +35,7 @@ class RawBatch:
     keys
         Message keys; None where the input has none.
     headers
-        Row -> headers of that record; asked for refused rows only, before the next batch is read.
+        Row -> headers of that record; asked for refused rows only.
     """
 
     data: ByteColumn

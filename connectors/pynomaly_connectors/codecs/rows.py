@@ -41,13 +41,12 @@ def same_key(key: bytes, rows: int) -> KeyColumn:
 
 def assemble(stream: Stream, raw: RawBatch, rows: Sequence[Row], fields: int) -> RecordBatch:
     """Put one row for each record of ``raw`` into columns."""
-    refusal = np.array([row.reason for row in rows], np.uint8)
     return RecordBatch(
         stream,
         raw.offset,
         np.array([row.time_ns for row in rows], np.int64),
         KeyColumn.of([row.key for row in rows]),
         np.array([row.values for row in rows], np.float64).reshape(len(rows), fields),
-        refusal,
-        {row: raw.record(row) for row in np.flatnonzero(refusal).tolist()},
+        np.array([row.reason for row in rows], np.uint8),
+        raw.record,
     )

@@ -5,7 +5,7 @@ The same engine replays history and runs live. Nothing in it depends on where ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -153,10 +153,9 @@ class Engine:
         self._advance(batch)
         refusal = batch.refusal.copy()
         slot = self._series.slots(batch.key, refusal)
-        rejected = self._reporter.rejected(batch)
         if self._windows is None:
-            return self._process_records(batch, slot, refusal, rejected)
-        return self._process_windows(self._windows, batch, slot, refusal, rejected)
+            return self._process_records(batch, slot, refusal)
+        return self._process_windows(self._windows, batch, slot, refusal)
 
     def snapshot(self) -> bytes:
         """Return the whole state after the last batch, verifiable and free of pickle."""
@@ -213,21 +212,21 @@ class Engine:
             )
         self._progress = _Progress(int(batch.offset[-1]), self._progress.records + len(batch))
 
-    def _process_records(
-        self, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn, rejected: Iterator[Event]
-    ) -> DetectionResult:
+    def _process_records(self, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn) -> DetectionResult:
         outcomes, fits = self._score(batch.offset, batch.time_ns, slot, refusal, batch.values)
+        rejected = self._reporter.rejected(batch, outcomes)
         anomalies = self._reporter.anomalous_records(batch, slot, outcomes)
         return DetectionResult(batch, slot, outcomes, tuple(chain(rejected, fits, anomalies)))
 
     def _process_windows(
-        self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn, rejected: Iterator[Event]
+        self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn
     ) -> DetectionResult:
         windows.grow(self.series_count)
         absorbed = windows.absorb(batch.offset, slot, batch.time_ns, batch.values, refusal)
         closed = absorbed.closed
         scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, closed.refusal, closed.values)
         outcomes = Outcomes.unscored(absorbed.reason)
+        rejected = self._reporter.rejected(batch, outcomes)
         anomalies = self._reporter.anomalous_windows(closed.slot, closed.start_ns, closed.end_ns, closed.values, scored)
         late = self._reporter.late(batch, slot, outcomes)
         events = tuple(chain(rejected, late, fits, anomalies))

@@ -6,8 +6,8 @@ was read, refused ones included, so that "every record has exactly one outcome" 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,11 @@ class RawRecord:
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
+def nothing_kept(_row: int) -> RawRecord:
+    """Stand for the bytes of records that never were bytes."""
+    return RawRecord(None)
+
+
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
     """``n`` consecutive records of one stream as columns.
@@ -94,7 +99,7 @@ class RecordBatch:
     refusal
         ``(n,)`` a `Reason` of outcome *rejected*, or 0 for an accepted row.
     raw
-        Row -> the refused record as it arrived.
+        Row -> the record as it arrived; asked for refused rows only.
     """
 
     stream: Stream
@@ -103,10 +108,14 @@ class RecordBatch:
     key: KeyColumn
     values: Float64Matrix
     refusal: ByteColumn
-    raw: Mapping[int, RawRecord] = field(default_factory=dict[int, RawRecord])
+    raw: Callable[[int], RawRecord] = nothing_kept
 
     def __len__(self) -> int:
         return len(self.offset)
+
+    def refused(self) -> dict[int, RawRecord]:
+        """Return the refused records, by row."""
+        return {row: self.raw(row) for row in np.flatnonzero(self.refusal).tolist()}
 
     def slice(self, start: int, stop: int) -> RecordBatch:
         """Return rows ``start:stop`` as views of the same columns."""
@@ -118,5 +127,5 @@ class RecordBatch:
             KeyColumn(self.key.data, self.key.start[rows], self.key.length[rows]),
             self.values[rows],
             self.refusal[rows],
-            {row - start: raw for row, raw in self.raw.items() if start <= row < stop},
+            lambda row: self.raw(row + start),
         )

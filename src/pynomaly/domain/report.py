@@ -9,7 +9,7 @@ from math import isnan
 import numpy as np
 
 from pynomaly.domain.event import AnomalyDetected, PartContribution, RecordLate, RecordRejected, WindowSpan, event_id
-from pynomaly.domain.outcome import Level, Outcomes, Reason
+from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
 from pynomaly.domain.plan import ScoringPlan
 from pynomaly.domain.record import Float64Matrix, Int64Column, RecordBatch, Stream
 
@@ -52,12 +52,12 @@ class Reporter:
             span = WindowSpan(int(start_ns[row]), int(end_ns[row]))
             yield self._anomaly(int(row), int(slot[row]), span.start_ns, span.end_ns, values, outcomes, span)
 
-    def rejected(self, batch: RecordBatch) -> Iterator[RecordRejected]:
-        """Yield an event for each record that the decoder refused."""
-        for row, raw in batch.raw.items():
-            offset = int(batch.offset[row])
+    def rejected(self, batch: RecordBatch, outcomes: Outcomes) -> Iterator[RecordRejected]:
+        """Yield an event for each record that was rejected, by the decoder or later."""
+        for row in np.flatnonzero(outcomes.outcome == Outcome.REJECTED).tolist():
+            offset, reason = int(batch.offset[row]), Reason(int(outcomes.reason[row]))
             identity = event_id("rejected", self.flow, self.stream, offset)
-            yield RecordRejected(identity, self.flow, self.stream, offset, Reason(int(batch.refusal[row])), raw)
+            yield RecordRejected(identity, self.flow, self.stream, offset, reason, batch.raw(row))
 
     def late(self, batch: RecordBatch, slot: Int64Column, outcomes: Outcomes) -> Iterator[RecordLate]:
         """Yield an event for each record behind the watermark."""

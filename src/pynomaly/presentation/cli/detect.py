@@ -87,6 +87,8 @@ def detect(
 
     columns = Columns(tuple(value), time, time_format.value, tuple(series or ()))
     source = {"kind": "files", "path": str(file), "delimiter": _character(delimiter)}
+    if not columns.has_clock:
+        source["decoder"] = "portable"  # the fast one takes every record to have a time
     spec = adhoc_flow(source, columns, detector or (), _levels(level))
     _check_files(output, plot)
     detection = Detection(spec, columns, most_alerts=top)
