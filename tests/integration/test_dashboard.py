@@ -9,27 +9,25 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
+from confluent_kafka import Producer
 
-from pynomaly.application.telemetry import BatchProcessed
-from pynomaly.domain.outcome import Level, Reason
-from pynomaly.domain.record import Stream
+from brokers.kafka_topics import KafkaTopics
 from pynomaly.infrastructure.telemetry.catalogue import CATALOGUE, PROCESS_METRICS, Metric
-from pynomaly.infrastructure.telemetry.endpoint import MetricsEndpoint
-from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
-from pynomaly.infrastructure.telemetry.metrics import PrometheusTelemetry
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "overview.json"
@@ -164,13 +162,34 @@ def test_promtool_accepts_what_is_deployed(arguments: tuple[str, ...]) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-class SteadyFlow:
-    """Tells the facts of a flow that does all that a flow can do, twenty times a second, until stopped."""
+_FLOW = """
+flow: orders
+source: {kind: kafka, bootstrap: "%(bootstrap)s", topic: "%(topic)s", group: "%(topic)s"}
+record: {time: {field: ts, format: ms}, series: [series], values: [value]}
+window: {kind: tumbling, size: 1s, aggregates: [mean, count]}
+detectors:
+  - {detector: ew_zscore, fields: [value.mean], warm_up: 10, calibration: {warm_up: 20}}
+  - {pyod: HBOS, as: forest, window: 100, refit_every: 100, adopt_after: 50, group_by: stream}
+alert: {levels: {watch: 1.5, warning: 3}}
+output:
+  alerts: {kind: file, path: "%(folder)s/alerts.jsonl"}
+  dead_letters: {kind: file, path: "%(folder)s/dead-letters.jsonl"}
+checkpoint: {every: 500ms}
+metrics: {listen: "%(listen)s"}
+"""
 
-    def __init__(self, telemetry: PrometheusTelemetry) -> None:
-        self._telemetry = telemetry
+
+class Orders:
+    """Produces readings of twenty series, some strange and some damaged, until stopped.
+
+    Event time runs ten times as fast as the clock, so that there are windows, fits and alerts within seconds.
+    """
+
+    def __init__(self, topics: KafkaTopics, topic: str) -> None:
+        self._producer = Producer({"bootstrap.servers": topics.bootstrap})
+        self._topic = topic
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="steady-flow")
+        self._thread = threading.Thread(target=self._run, name="orders")
         self._thread.start()
 
     def stop(self) -> None:
@@ -179,48 +198,49 @@ class SteadyFlow:
         self._thread.join()
 
     def _run(self) -> None:
-        turn = 0
-        while not self._stopped.wait(0.05):
+        start_ms, random, turn = time.time_ns() // 1_000_000 - 3_600_000, Random(7), 0
+        while not self._stopped.wait(0.02):
             turn += 1
-            for partition in range(2):
-                self._one_batch(Stream("orders", partition), turn)
-            self._telemetry.events_delivered("alerts", 1, 0.02)
-            self._telemetry.checkpoint_stalled(0.03)
-            self._telemetry.model_refitted("forest")
-
-    def _one_batch(self, stream: Stream, turn: int) -> None:
-        self._telemetry.input_polled()
-        self._telemetry.batch_processed(
-            BatchProcessed(
-                stream,
-                seconds=0.002 + 0.0001 * (turn % 5),
-                by_reason={
-                    Reason.BELOW_THRESHOLD: 950,
-                    Reason.DETECTOR_WARMING: 40,
-                    Reason.ALERTED: 1,
-                    Reason.MALFORMED: 9,
-                },
-                alerts={Level.WARNING: 1},
-                newest_time_ns=time.time_ns(),
-                windows={Reason.BELOW_THRESHOLD: 3},
-            )
-        )
-        self._telemetry.lag_measured(stream, 100 + turn % 7)
-        self._telemetry.series_counted(stream, 40)
-        self._telemetry.checkpoint_written(stream, 0.01, 65_536)
+            is_spike = turn % 40 < 5
+            for series in range(20):
+                value = random.gauss(50.0, 1.0) + (40.0 if is_spike and series == turn // 40 % 20 else 0.0)
+                record = {"ts": start_ms + 200 * turn, "series": f"shop-{series}", "value": value}
+                self._producer.produce(self._topic, json.dumps(record), partition=series % 2)
+            self._producer.produce(self._topic, b"damaged", partition=0)
+            self._producer.poll(0)
+        self._producer.flush(10)
 
 
 @pytest.fixture(scope="module")
-def scraped_target() -> Iterator[str]:
-    """Run a flow with metrics; yield its `host:port`."""
-    registry, heartbeat = CollectorRegistry(), Heartbeat()
-    telemetry = PrometheusTelemetry(
-        "orders", registry, version="0.1.0", heartbeat=heartbeat, outputs=("alerts",), refitted_parts=("forest",)
-    )
-    with MetricsEndpoint("127.0.0.1:0", registry, heartbeat.problem) as endpoint:
-        flow = SteadyFlow(telemetry)
-        yield endpoint.url.removeprefix("http://")
-        flow.stop()
+def scraped_target(kafka: KafkaTopics, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run `pynomaly run` on Kafka, with windows, refits, alerts and dead letters; yield its `host:port`."""
+    folder, topic = tmp_path_factory.mktemp("orders"), f"orders-{uuid.uuid4().hex[:8]}"
+    kafka.create(topic, partitions=2)
+    listen = f"127.0.0.1:{free_port()}"
+    flow = _FLOW % {"bootstrap": kafka.bootstrap, "topic": topic, "folder": folder, "listen": listen}
+    (folder / "orders.yaml").write_text(flow)
+    command = [str(Path(sys.executable).with_name("pynomaly")), "run", "orders.yaml"]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
+        orders = Orders(kafka, topic)
+        try:
+            _wait_until_listening(listen, process, folder / "log")
+            yield listen
+        finally:
+            orders.stop()
+            process.terminate()
+            assert process.wait(timeout=60) == 0, (folder / "log").read_text()
+
+
+def _wait_until_listening(listen: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"http://{listen}/healthz", timeout=5):
+                return
+        except OSError:
+            time.sleep(SCRAPE_INTERVAL_S)
+    pytest.fail(f"nothing listens at {listen}: {log.read_text()}")
 
 
 class Prometheus:

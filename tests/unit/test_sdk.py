@@ -42,7 +42,7 @@ def test_frames_of_all_kinds_say_the_same(make: Callable[[], object]) -> None:
     frame = make()
     found = pynomaly.detect(frame, "v", time="t", detector=_DETECTOR)
     assert isinstance(found, type(frame))
-    assert list(found)[:3] == ["time", "series", "v"]
+    assert list(getattr(found, "columns", found))[:3] == ["time", "series", "v"]
     outcome = np.asarray(found["outcome"])
     assert [row for row in range(_ROWS) if outcome[row] == "anomalous"] == [_SPIKE]
     assert np.asarray(found["v"]).tolist() == _VALUES
