@@ -18,7 +18,7 @@ lint:
 # Two strict type checkers.
 types:
     {{ bin }}/mypy
-    {{ bin }}/basedpyright
+    {{ bin }}/basedpyright --pythonpath {{ python }}
 
 # Who may import whom.
 architecture:
@@ -41,3 +41,7 @@ fix:
 pin:
     {{ bin }}/uv pip compile --universal --python-version 3.11 --all-extras --no-annotate --no-header \
         --no-emit-index-url pyproject.toml -o constraints.txt
+
+# Measure against named peers; names of parts run only those.
+bench *names:
+    {{ bin }}/python benchmarks {{ names }}

@@ -45,10 +45,11 @@ def _from_pandas(cells: Any) -> Column:
 
 
 def _from_sequence(cells: list[object]) -> Column:
-    if set(map(type, cells)) <= {int, float}:
+    kinds = set(map(type, cells))
+    if kinds <= {int, float}:
         try:
-            return np.array(cells, np.float64)
-        except OverflowError:  # an integer beyond a double
+            return np.array(cells, np.int64 if kinds == {int} else np.float64)  # 7.0 names no series, 7 does
+        except OverflowError:  # an integer beyond the column
             pass
     return _objects(cells)
 

@@ -7,7 +7,7 @@ partition then reports its end, the dataflow runs dry, and the last epoch is com
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
@@ -36,7 +36,7 @@ class Drain:
             signal.signal(number, self._on_signal)
 
     @contextmanager
-    def on_signals(self) -> Iterator[None]:
+    def on_signals(self) -> Generator[None]:
         """Let SIGTERM and SIGINT request the drain inside a block; call from the main thread."""
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         self.install()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 
 import bytewax.operators as op
@@ -12,6 +13,14 @@ from pynomaly.application.observe import observe
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.record import RecordBatch
 
+#: Makes what is entered while a batch is judged: a span of a trace, or nothing.
+Trace = Callable[[RecordBatch], AbstractContextManager[object]]
+
+
+def untraced(_batch: RecordBatch) -> AbstractContextManager[object]:
+    """Trace nothing."""
+    return nullcontext()
+
 
 class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
     """Feeds the batches of one key group to its engine.
@@ -20,9 +29,12 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
     the state it was resumed with.
     """
 
-    def __init__(self, engine_for: EngineFactory, telemetry: Telemetry, resume_state: bytes | None) -> None:
+    def __init__(
+        self, engine_for: EngineFactory, telemetry: Telemetry, trace: Trace, resume_state: bytes | None
+    ) -> None:
         self._engine_for = engine_for
         self._telemetry = telemetry
+        self._trace = trace
         self._state = resume_state
         self._engine: Engine | None = None
         self._last: RecordBatch | None = None
@@ -45,7 +57,8 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         engine = self._engine or self._open(batch)
         self._last = batch
         since = perf_counter()
-        result = engine.process(batch)
+        with self._trace(batch):
+            result = engine.process(batch)
         observe(result, engine, perf_counter() - since, self._telemetry)
         return result
 

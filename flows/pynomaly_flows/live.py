@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,8 @@ from pynomaly.bootstrap import Services
 from pynomaly.domain.error import PynomalyError
 from pynomaly.domain.record import Stream
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.engine_step import Trace, untraced
+from pynomaly_flows.settled_heap import settled_heap
 from pynomaly_flows.source import Source
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.topology import build_dataflow
@@ -42,8 +44,19 @@ class LiveOptions:
     reset_state: bool = False
 
 
-def run_live(services: Services, telemetry: Telemetry, options: LiveOptions) -> None:
+def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
     """Run until told to stop by SIGTERM or SIGINT, or until the end; return when everything is durable.
+
+    Parameters
+    ----------
+    services
+        The flow.
+    telemetry
+        Told of every batch, checkpoint and delivery.
+    options
+        How the run starts and stops.
+    trace
+        Entered while a batch is judged.
 
     Raises
     ------
@@ -60,16 +73,17 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions) -> 
         outputs = services.outputs(folder.outputs)
         folder.take_prepared()
         with guarded_unpickling(), drain.on_signals(), _own_errors(), _closing(services.engine_for) as engine_for:
-            flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry)
-            run_main(
-                flow,
-                epoch_interval=timedelta(seconds=services.checkpoint_every_s),
-                recovery_config=RecoveryConfig(folder.recovery),
-            )
+            flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry, trace)
+            with settled_heap():
+                run_main(
+                    flow,
+                    epoch_interval=timedelta(seconds=services.checkpoint_every_s),
+                    recovery_config=RecoveryConfig(folder.recovery),
+                )
 
 
 @contextmanager
-def _closing(engine_for: EngineFactory) -> Iterator[EngineFactory]:
+def _closing(engine_for: EngineFactory) -> Generator[EngineFactory]:
     """Close every engine at the end of a block: Bytewax does not tell its steps that it is over."""
     with ExitStack() as opened:
 
@@ -82,7 +96,7 @@ def _closing(engine_for: EngineFactory) -> Iterator[EngineFactory]:
 
 
 @contextmanager
-def _own_errors() -> Iterator[None]:
+def _own_errors() -> Generator[None]:
     """Raise the error that an adapter or the engine raised, instead of what Bytewax wrapped around it."""
     try:
         yield

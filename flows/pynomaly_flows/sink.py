@@ -26,9 +26,9 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
         self._telemetry = telemetry
         self._unconfirmed = 0
 
-    def write_batch(self, items: list[Sequence[Message]]) -> None:
+    def write_batch(self, values: list[Sequence[Message]]) -> None:
         """Queue messages; they go out at once and count when the epoch does."""
-        for messages in items:
+        for messages in values:
             self._writer.write(messages)
             self._unconfirmed += len(messages)
 

@@ -12,7 +12,7 @@ from pynomaly.application.engine import DetectionResult, EngineFactory
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message
 from pynomaly.application.telemetry import Telemetry
-from pynomaly_flows.engine_step import EngineStep
+from pynomaly_flows.engine_step import EngineStep, Trace, untraced
 from pynomaly_flows.sink import OutputSink
 from pynomaly_flows.source import Source
 
@@ -21,7 +21,12 @@ KeyedMessages = tuple[str, Sequence[Message]]
 
 
 def build_dataflow(
-    name: str, source: Source, engine_for: EngineFactory, outputs: Sequence[Output], telemetry: Telemetry
+    name: str,
+    source: Source,
+    engine_for: EngineFactory,
+    outputs: Sequence[Output],
+    telemetry: Telemetry,
+    trace: Trace = untraced,
 ) -> Dataflow:
     """Wire a flow.
 
@@ -37,10 +42,12 @@ def build_dataflow(
         Where the results go.
     telemetry
         Told of every batch, checkpoint and delivery.
+    trace
+        Entered while a batch is judged.
     """
     flow = Dataflow(name)
     records = op.input("records", flow, source)
-    results = op.stateful_batch("engine", records, partial(EngineStep, engine_for, telemetry))
+    results = op.stateful_batch("engine", records, partial(EngineStep, engine_for, telemetry, trace))
     for output in outputs:
         messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output))
         op.output(f"output-{output.name}", messages, OutputSink(output, telemetry))

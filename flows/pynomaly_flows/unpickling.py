@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
@@ -52,7 +52,7 @@ def loads_bytes(data: bytes) -> bytes:
 
 
 @contextmanager
-def guarded_unpickling() -> Iterator[None]:
+def guarded_unpickling() -> Generator[None]:
     """Let ``pickle.loads`` of this process read bytes only, inside a block."""
     before = pickle.loads
     install_guard()

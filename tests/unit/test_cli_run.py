@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -184,6 +185,64 @@ def test_a_metrics_address_that_is_taken(tmp_path: Path) -> None:
         ended = pynomaly("run", _QUICKSTART, "--metrics", address, folder=tmp_path)
     assert ended.returncode == 78
     assert "metrics.listen" in ended.stderr.splitlines()[-1]
+
+
+def test_batches_are_traced_where_the_environment_asks(tmp_path: Path) -> None:
+    """A span for each batch goes to the exporter that OTEL_TRACES_EXPORTER names, here standard error."""
+    ended = pynomaly("run", _QUICKSTART, folder=tmp_path, variables={"OTEL_TRACES_EXPORTER": "console"})
+    assert ended.returncode == 0
+    assert '"name": "process water_flow"' in ended.stderr
+    assert '"pynomaly.flow": "quickstart"' in ended.stderr
+    unknown = pynomaly("run", _QUICKSTART, folder=tmp_path, variables={"OTEL_TRACES_EXPORTER": "smoke"})
+    assert unknown.returncode == 78
+    assert "error: OTEL_TRACES_EXPORTER: must be none or an installed exporter" in unknown.stderr
+
+
+def test_metrics_are_served_while_the_flow_runs(tmp_path: Path) -> None:
+    """/metrics and /healthz answer at the address that is logged."""
+    _follow(tmp_path)
+    with running("run", "flow.yaml", "--metrics", "127.0.0.1:0", folder=tmp_path) as process:
+        _wait_for_alert(tmp_path)
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        url = next(told["url"] for line in lines if (told := _event(line)).get("event") == "metrics_served")
+        with urlopen(url, timeout=10) as answer:  # noqa: S310 - an address of the program under test
+            metrics = answer.read().decode()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert 'pynomaly_records_total{flow="following",stream="data.csv[0]"} 401.0' in metrics
+    assert 'pynomaly_alerts_total{flow="following",level="warning"} 1.0' in metrics
+
+
+def _event(line: str) -> dict[str, str]:
+    return json.loads(line) if line.startswith("{") else {}
+
+
+def test_other_lines_in_the_alerts_file_are_not_alerts(tmp_path: Path) -> None:
+    """What somebody else wrote there neither counts nor stops the summary."""
+    alerts = tmp_path / "out/quickstart/alerts.jsonl"
+    alerts.parent.mkdir(parents=True)
+    alerts.write_bytes(b'not json \xff\n[1]\n{"type": "other"}\n')
+    ended = pynomaly("run", _QUICKSTART, "--json", folder=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["alerts_in_file"] == sum(told["alerts"].values())
+
+
+def test_windows_of_a_labelled_dataset_are_compared_too(tmp_path: Path) -> None:
+    """An alert of a window counts where the window is."""
+    flow = """
+flow: windowed
+source: {kind: dataset, name: water_flow}
+window: {kind: tumbling, size: 6h, aggregates: [min], max_jump: 30d}
+detectors: [{detector: ew_zscore, half_life: 24, warm_up: 10, calibration: {warm_up: 2}}]
+output: {alerts: {kind: file, path: alerts.jsonl}}
+"""
+    (tmp_path / "flow.yaml").write_text(flow)
+    told = json.loads(pynomaly("run", "flow.yaml", "--json", folder=tmp_path).stdout)
+    assert told["outcomes"] == {"windowed": 1268}
+    assert told["labels"]["hits"] >= 1
+    assert told["labels"]["alert_rows"] == sum(told["alerts"].values())
 
 
 def test_json_and_terminal_alerts_do_not_mix(tmp_path: Path) -> None:

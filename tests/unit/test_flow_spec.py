@@ -494,8 +494,10 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
         ),
         [
             "detectors[2].fields: must name every field once, was a list",
-            "detectors[3].params.x: must be text, a number, true, false, null, or a list or mapping of such, "
-            "was a mapping",
+            (
+                "detectors[3].params.x: "
+                "must be text, a number, true, false, null, or a list or mapping of such, was a mapping"
+            ),
         ],
     ),
     (

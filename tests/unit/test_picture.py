@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pynomaly.presentation.cli.history import History
+from pynomaly.domain.outcome import Level
+from pynomaly.presentation.cli.history import Alert, History
 from pynomaly.presentation.cli.picture import picture
 
 _HOUR_NS = 3_600_000_000_000
@@ -12,7 +13,8 @@ _HOUR_NS = 3_600_000_000_000
 
 def _history(values: list[float], levels: list[int]) -> History:
     times = 1_700_000_000_000_000_000 + _HOUR_NS * np.arange(len(values))
-    return History("flow [l/s]", times, np.array(values), np.array(levels, np.uint8))
+    alerts = tuple(Alert(int(times[row]), Level(level)) for row, level in enumerate(levels) if level)
+    return History("flow [l/s]", times, np.array(values), alerts)
 
 
 def test_a_spike_its_alert_and_its_label_stand_in_one_column() -> None:
@@ -38,7 +40,7 @@ def test_flat_series_and_holes() -> None:
     """A series that never moves is a line; where there are no records there is nothing."""
     history = _history([5.0] * 200, [0] * 200)
     keep = np.r_[0:50, 150:200]
-    history = History(history.field, history.time_ns[keep], history.value[keep], history.level[keep])
+    history = History(history.field, history.time_ns[keep], history.value[keep], ())
     bottom = picture(history, (), 60).plain.splitlines()[6][10:]
     assert set(bottom) == {"▁", " "}
     assert bottom[13:37].strip() == ""
@@ -47,5 +49,5 @@ def test_flat_series_and_holes() -> None:
 def test_a_name_cannot_move_the_cursor() -> None:
     """Control characters of a field's name are not sent to the terminal."""
     history = _history([1.0, 2.0], [0, 0])
-    named = History("\x1b[2J", history.time_ns, history.value, history.level)
+    named = History("\x1b[2J", history.time_ns, history.value, ())
     assert "\x1b" not in picture(named, (), 40).plain

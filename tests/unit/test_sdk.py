@@ -80,6 +80,15 @@ def test_series_are_judged_apart() -> None:
         np.testing.assert_array_equal(found.loc[found["series"] == name, "evidence"], alone["evidence"])
 
 
+def test_whole_numbers_name_series_and_keep_their_digits() -> None:
+    """A plain list of integers is no list of floats: neither as a series nor as a time in nanoseconds."""
+    first_ns = 1_700_000_000_123_456_789
+    table = {"v": [1, 2], "s": [7, 8], "t": [first_ns, first_ns + 1]}
+    found = pynomaly.detect(table, "v", time="t", time_format="ns", series="s", detector=_DETECTOR)
+    assert found["series"].tolist() == ["7", "8"]
+    assert found["time"].astype("i8").tolist() == [first_ns, first_ns + 1]
+
+
 def test_bad_cells_are_rejected_rows() -> None:
     """NaN and None have their reasons and leave nothing but empty cells."""
     frame = pd.DataFrame({"v": [1.0, float("nan"), None, 2.0]}, dtype=object)

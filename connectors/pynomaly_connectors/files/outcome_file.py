@@ -183,7 +183,7 @@ def _arrow(column: Column) -> pa.Array:
         return pa.array(column, pa.timestamp("ns", tz="UTC"))
     if column.dtype.kind == "O":
         return pa.array(column.tolist(), pa.string()).dictionary_encode()
-    return pa.array(column, from_pandas=True)
+    return pa.array(column, mask=np.isnan(column))
 
 
 def _format_of(path: Path) -> Open:

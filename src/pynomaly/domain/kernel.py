@@ -40,7 +40,7 @@ def process(slot, refusal, time_ns, values, vectors, external, series, rules, st
 '''
 
 # Records ahead: enough for memory to answer, few enough to stay in the nearest cache. A calibrator takes two requests,
-# because its first line tells which of its bins are needed. Measured: 0.11 us a record instead of 0.20 at 10,000 series.
+# because its first line tells which of its bins are needed. Halves the time of a record from 10,000 series on.
 _FAR, _NEAR = 8, 4
 
 _BEGIN = """        if refusal[i] != 0:

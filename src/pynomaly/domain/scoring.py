@@ -31,16 +31,20 @@ class _Table:
     initial: Array
 
     def grown(self, size: int) -> _Table:
+        """Make room; rows beyond the old ones are not written, so that they cost no memory before they are used."""
         larger = np.empty(size, self.rows.dtype)
         larger[: len(self.rows)] = self.rows
-        larger[len(self.rows) :] = self.initial[0]
         return _Table(larger, self.initial)
+
+    def begin(self, first: int, stop: int) -> None:
+        """Give new series their state before the first record."""
+        self.rows[first:stop] = self.initial[0]
 
 
 class Scoring:
     """Scores, judges and learns the records of one stream.
 
-    Memory is `bytes_per_series` times the number of series, at most doubled by growth.
+    Memory is `bytes_per_series` times the number of series; while it grows, the old rows come on top.
 
     Parameters
     ----------
@@ -60,6 +64,7 @@ class Scoring:
             name: _Table(np.empty(0, layout.initial.dtype), layout.initial).grown(_FIRST_CAPACITY)
             for name, layout in layouts.items()
         }
+        self._series_count = 0
         self._rules = rules_row(plan.combination, plan.persistence, plan.policy)
         self._part_rules = tuple(part.rules() for part in plan.parts)
 
@@ -132,13 +137,18 @@ class Scoring:
         _check_layout(image.sections, self._tables)
         for name, table in self._tables.items():
             rows = image.sections[name]
-            self._tables[name] = _Table(rows.copy(), table.initial).grown(max(len(rows), _FIRST_CAPACITY))
+            self._tables[name] = _Table(rows, table.initial).grown(max(len(rows), _FIRST_CAPACITY))
+        self._series_count = len(image.sections["series"])
 
     def _reserve(self, series_count: int) -> None:
+        """Have a row in every table for each series."""
         capacity = len(self._tables["series"].rows)
         if series_count > capacity:
             size = max(series_count, 2 * capacity)
             self._tables = {name: table.grown(size) for name, table in self._tables.items()}
+        for table in self._tables.values():
+            table.begin(self._series_count, series_count)
+        self._series_count = max(self._series_count, series_count)
 
     def _vectors(self, values: Float64Matrix) -> tuple[Float64Matrix, ...]:
         """Return the contiguous columns of every part that sees several fields together."""

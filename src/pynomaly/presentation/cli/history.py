@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 from pynomaly.application.engine import DetectionResult
 from pynomaly.application.replay import replay
 from pynomaly.bootstrap import Services
+from pynomaly.domain.event import AnomalyDetected
+from pynomaly.domain.outcome import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """When a record alerted, or the last moment of a window that did [ns], and at which level."""
+
+    time_ns: int
+    level: Level
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Accepted records of an input, in its order.
+    """Accepted records of an input, in its order, and its alerts.
 
     Parameters
     ----------
@@ -24,31 +34,33 @@ class History:
         ``(n,)`` event times.
     value
         ``(n,)`` first value field.
-    level
-        ``(n,)`` level of the alert; 0 where none.
+    alerts
+        In the order of the input.
     """
 
     field: str
     time_ns: NDArray[np.int64]
     value: NDArray[np.float64]
-    level: NDArray[np.uint8]
-
-    @property
-    def alert_times_ns(self) -> NDArray[np.int64]:
-        """Event times of the records that alerted."""
-        return self.time_ns[self.level > 0]
+    alerts: tuple[Alert, ...]
 
 
 def history_of(services: Services, until_ns: int) -> History:
-    """Replay the input of a flow; records after ``until_ns`` are left out. Memory grows with the input."""
-    pieces: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]] = []
+    """Replay the input of a flow; what comes after ``until_ns`` is left out. Memory grows with the input."""
+    times: list[NDArray[np.int64]] = []
+    values: list[NDArray[np.float64]] = []
+    alerts: list[Alert] = []
 
     def take(result: DetectionResult) -> None:
         batch = result.batch
         kept = (batch.refusal == 0) & (batch.time_ns <= until_ns)
-        pieces.append((batch.time_ns[kept], batch.values[kept, 0], result.outcomes.level[kept]))
+        times.append(batch.time_ns[kept])
+        values.append(batch.values[kept, 0])
+        found = [_alert(event) for event in result.events if isinstance(event, AnomalyDetected)]
+        alerts.extend(alert for alert in found if alert.time_ns <= until_ns)
 
     replay(services.source, services.engine_for, take)
-    times, values, levels = zip(*pieces, strict=True)
-    field = services.plan.fields[0]
-    return History(field, np.concatenate(times), np.concatenate(values), np.concatenate(levels))
+    return History(services.plan.fields[0], np.concatenate(times), np.concatenate(values), tuple(alerts))
+
+
+def _alert(event: AnomalyDetected) -> Alert:
+    return Alert(event.time_ns if event.window is None else event.window.end_ns - 1, event.level)

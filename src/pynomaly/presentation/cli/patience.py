@@ -10,12 +10,12 @@ from typing import Final
 
 from pynomaly.presentation.cli.result import remarks
 
-_SOON_S: Final = 1.0
+_SOON_S: Final = 2.0
 
 
 @contextmanager
 def say_if_long(what: str) -> Generator[None]:
-    """Show ``what`` on standard error once the block has taken a second: with a spinner on a terminal."""
+    """Show ``what`` on standard error once the block has taken two seconds: with a spinner on a terminal."""
     console = remarks()
     spinner = console.status(f"{what} …")
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pynomaly.application.evaluate import Span
 from pynomaly.domain.outcome import Level
-from pynomaly.presentation.cli.history import History
+from pynomaly.presentation.cli.history import Alert, History
 from pynomaly.presentation.cli.result import printable
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
@@ -24,14 +24,13 @@ _STYLES: Final = {Level.WATCH: "cyan", Level.WARNING: "yellow", Level.CRITICAL: 
 def picture(history: History, labels: Sequence[Span], width: int) -> Text:
     """Draw a series ``width`` characters wide; each column shows its most unusual value and its highest alert."""
     columns = max(width - _MARGIN, 10)
-    first_ns, last_ns = int(history.time_ns.min()), int(history.time_ns.max())
-    column = ((history.time_ns - first_ns) * columns // (last_ns - first_ns + 1)).astype(np.int64)
-    heights = _most_unusual(history.value, column, columns)
+    span = int(history.time_ns.min()), int(history.time_ns.max())
+    heights = _most_unusual(history.value, _columns(history.time_ns, span, columns), columns)
     lines = [Text(printable(history.field), "bold"), *_bars(heights)]
-    lines.append(_line("alerts", _marks(history.level, column, columns)))
+    lines.append(_line("alerts", _marks(history.alerts, span, columns)))
     if labels:
-        lines.append(_line("labels", Text(_spans(labels, first_ns, last_ns, columns), "green")))
-    lines.append(_line("", Text(_ends(first_ns, last_ns, columns), "dim")))
+        lines.append(_line("labels", Text(_spans(labels, span, columns), "green")))
+    lines.append(_line("", Text(_ends(span, columns), "dim")))
     return Text("\n").join(lines)
 
 
@@ -55,26 +54,34 @@ def _bars(heights: NDArray[np.float64]) -> list[Text]:
     return lines
 
 
-def _marks(level: NDArray[np.uint8], column: NDArray[np.int64], columns: int) -> Text:
+def _columns(time_ns: NDArray[np.int64], span: Span, columns: int) -> NDArray[np.int64]:
+    """Return the column of each moment; what lies outside the drawn span falls outside the columns."""
+    first_ns, last_ns = span
+    return (time_ns - first_ns) * columns // (last_ns - first_ns + 1)
+
+
+def _marks(alerts: Sequence[Alert], span: Span, columns: int) -> Text:
     highest = np.zeros(columns, np.uint8)
-    np.maximum.at(highest, column, level)
+    times = np.array([alert.time_ns for alert in alerts], np.int64)
+    places = np.clip(_columns(times, span, columns), 0, columns - 1)
+    np.maximum.at(highest, places, np.array([alert.level for alert in alerts], np.uint8))
     marks = Text()
     for height in highest:
         marks.append("▲" if height else " ", _STYLES.get(Level(int(height)), ""))
     return marks
 
 
-def _spans(labels: Sequence[Span], first_ns: int, last_ns: int, columns: int) -> str:
+def _spans(labels: Sequence[Span], span: Span, columns: int) -> str:
     drawn = [" "] * columns
     for start_ns, end_ns in labels:
-        first, last = ((moment - first_ns) * columns // (last_ns - first_ns + 1) for moment in (start_ns, end_ns - 1))
+        first, last = _columns(np.array([start_ns, end_ns - 1]), span, columns).tolist()
         for place in range(max(first, 0), min(last, columns - 1) + 1):
             drawn[place] = "━"
     return "".join(drawn)
 
 
-def _ends(first_ns: int, last_ns: int, columns: int) -> str:
-    first, last = (str(np.datetime64(moment, "ns").astype("datetime64[D]")) for moment in (first_ns, last_ns))
+def _ends(span: Span, columns: int) -> str:
+    first, last = (str(np.datetime64(moment, "ns").astype("datetime64[D]")) for moment in span)
     return first + last.rjust(columns - len(first))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pynomaly.application.telemetry import Telemetry
     from pynomaly.bootstrap import Services
     from pynomaly.presentation.cli.run_report import RunReport
+    from pynomaly_flows.engine_step import Trace
 
 _LOGGER: Final = "pynomaly.run"
 
@@ -84,8 +86,9 @@ def run_flow(
     _announce(services, report)
     _load_kernels(services)
     started_s = perf_counter()
-    with _listeners(services, tally, services.spec.metrics.listen if metrics is None else metrics) as telemetry:
-        run_live(services, telemetry, LiveOptions(folder, until_end=until_end, reset_state=reset_state))
+    listen = services.spec.metrics.listen if metrics is None else metrics
+    with _tracing(services.plan.name) as trace, _listeners(services, tally, listen) as telemetry:
+        run_live(services, telemetry, LiveOptions(folder, until_end=until_end, reset_state=reset_state), trace)
     print_report(report.end(tally.totals(), perf_counter() - started_s), as_json=as_json)
 
 
@@ -118,6 +121,18 @@ def _load_kernels(services: Services) -> None:
 
     with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
+
+
+@contextmanager
+def _tracing(flow: str) -> Generator[Trace]:
+    """Send a span for each batch where the OTEL_* variables say, for the length of a block."""
+    from pynomaly.infrastructure.telemetry.tracing import batch_span, tracing_from
+
+    tracing = tracing_from(environment(), pynomaly.__version__)
+    try:
+        yield partial(batch_span, tracing.tracer, flow)
+    finally:
+        tracing.close()
 
 
 @contextmanager

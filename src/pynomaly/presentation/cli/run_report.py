@@ -14,10 +14,12 @@ from pynomaly.application.spec.sink import FileSink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
 from pynomaly.application.tally import Totals
 from pynomaly.bootstrap import Services
+from pynomaly.domain.event import AnomalyDetected
 from pynomaly.presentation.cli.counts import counts_as_json, counts_lines
 from pynomaly.presentation.cli.history import History, history_of
 from pynomaly.presentation.cli.picture import picture
 from pynomaly.presentation.cli.result import print_json, results
+from pynomaly_connectors.codecs.cloudevents import TYPES
 from pynomaly_connectors.datasets import labels
 from pynomaly_flows.state_folder import StateFolder
 
@@ -67,7 +69,9 @@ class RunReport:
             return FinishedRun(self, totals, seconds)
         seen = history_of(self.services, totals.newest_time_ns)
         spans = [span for span in labels(source.name) if span[0] <= totals.newest_time_ns]
-        return FinishedRun(self, totals, seconds, seen, evaluate(spans, seen.alert_times_ns), tuple(spans))
+        return FinishedRun(
+            self, totals, seconds, seen, evaluate(spans, (alert.time_ns for alert in seen.alerts)), tuple(spans)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,18 @@ def _alerts_in(path: Path) -> int | None:
     if path.stat().st_size > _MOST_BYTES_COUNTED:
         return None
     with path.open("rb") as file:
-        return len({orjson.loads(line)["id"] for line in file if line.strip()})
+        return len(set(filter(None, map(_alert_id, file))))
+
+
+def _alert_id(line: bytes) -> str | None:
+    """Return the id of an alert; None for a line that is none, whoever wrote it."""
+    try:
+        event: object = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(event, dict) or event.get("type") != TYPES[AnomalyDetected]:
+        return None
+    return str(event.get("id"))
 
 
 def _no_news(run: FinishedRun) -> list[str]:
