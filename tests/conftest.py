@@ -1,4 +1,4 @@
-"""Brokers for the tests that need one."""
+"""Brokers for the tests that need one, and what all tests share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from brokers.apache_kafka import ApacheKafka, ToolMissingError
 from brokers.kafka_topics import KafkaTopics
@@ -16,6 +17,9 @@ from pynomaly_connectors.memory import Broker, broker, reset_brokers
 
 _LOG_CHARACTERS = 10_000
 _running: list[ApacheKafka] = []
+
+settings.register_profile("unhurried", deadline=None)  # the first example compiles a kernel, which takes seconds
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,20 @@ class JsonLinesSink:
         """Path of the file."""
         return str(self._path)
 
+    def check(self) -> None:
+        """Look at the file, or at the nearest folder above it that exists.
+
+        Raises
+        ------
+        UnavailableError
+            When it cannot be written.
+        """
+        nearest = next(place for place in (self._path, *self._path.absolute().parents) if place.exists())
+        if self._path.is_dir() or not os.access(nearest, os.W_OK):
+            raise UnavailableError(
+                f"{self._path} must be a file that can be written, was not: look at the permissions of {nearest}"
+            )
+
     def open(self, position: bytes | None) -> MessageWriter:
         """Open the file, cut back to ``position``.
 

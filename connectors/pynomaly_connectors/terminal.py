@@ -49,6 +49,9 @@ class TerminalSink:
         """Where the lines appear."""
         return "the terminal"
 
+    def check(self) -> None:
+        """Do nothing: a stream is open already."""
+
     def open(self, position: bytes | None) -> MessageWriter:  # noqa: ARG002 - what was shown was shown
         """Open the stream; a restart may show lines again."""
         return TerminalWriter(self._stream, self._render)

@@ -52,9 +52,16 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
 
 
 class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
-    """One output of a flow, with a single partition."""
+    """One output of a flow, with a single partition.
+
+    Raises
+    ------
+    PynomalyError
+        When the output cannot be written to: said here, before Bytewax starts, it is said without a stack trace.
+    """
 
     def __init__(self, output: Output, telemetry: Telemetry) -> None:
+        output.sink.check()
         self._output = output
         self._telemetry = telemetry
 

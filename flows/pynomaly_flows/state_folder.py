@@ -96,7 +96,8 @@ class StateFolder:
         StateError
             When the state is damaged, foreign or of another specification.
         """
-        store_id = self._check_identity(identity) if self.recovery.exists() else self._create(identity)
+        store_id = self._check_identity(identity) if self._holds_state() else self._create(identity)
+        self.outputs.mkdir(exist_ok=True)
         _run_doctor(self.recovery, store_id)
         self.prepared.touch()
 
@@ -119,13 +120,20 @@ class StateFolder:
     def reset(self) -> None:
         """Forget everything but the lock; the next start begins at the configured position."""
         self.prepared.unlink(missing_ok=True)
-        for folder in (self.recovery, self.outputs):
+        for folder in (self.outputs, self.recovery):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _holds_state(self) -> bool:
+        """Whether a flow has run here. The ledger of outputs is made after the store: alone, it tells of a loss."""
+        if self.outputs.exists() and not self.recovery.exists():
+            raise StateError(
+                f"{self.recovery} must be there, for this flow has run before, was missing: "
+                "restore the state folder from a backup, or start over with --reset-state"
+            )
+        return self.recovery.exists()
 
     def _create(self, identity: FlowIdentity) -> str:
         """Make a store beside its place and move it there whole: a crash leaves all of it or nothing."""
-        shutil.rmtree(self.outputs, ignore_errors=True)
-        self.outputs.mkdir()
         draft = self.root / "recovery.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()

@@ -125,7 +125,7 @@ class FlowRuns:
 
         until(durable, "a new epoch is durable", _FIRST_EPOCH_S)
 
-    def assert_equal(self, broken: str, whole: str, least_alerts: int = 100) -> int:
+    def assert_equal(self, broken: str, whole: str, least_alerts: int = 50) -> int:
         """Fail unless two runs, one of them uninterrupted, gave the same.
 
         Alerts without repeats are equal byte for byte, headers included, and in the same order for each key; lines of

@@ -56,12 +56,12 @@ def _producing(flow: FlowRuns) -> Iterator[PacedSender]:
         sender.stop()
 
 
-def _finish_and_compare(flow: FlowRuns) -> int:
+def _finish_and_compare(flow: FlowRuns, least_alerts: int = 50) -> int:
     """Let both runs reach the end of the topic, compare them, and return the number of repeated alerts."""
     for run in ("broken", "whole"):
         flow.finish(run)
     assert_one_outcome_each(lines(flow.outcomes("broken")), offsets(flow.bootstrap, flow.readings))
-    return flow.assert_equal("broken", "whole")
+    return flow.assert_equal("broken", "whole", least_alerts)
 
 
 def test_six_kills_change_nothing(flow: FlowRuns) -> None:
@@ -85,7 +85,7 @@ def test_a_kill_in_the_first_epoch_changes_nothing(flow: FlowRuns) -> None:
         until(lambda: len(flow.alerted("broken")) > 0, "a first alert", 60.0)
         assert job.kill().code == -9
         assert durable_epoch(flow.state("broken")) is None
-    assert _finish_and_compare(flow) > 0
+    assert _finish_and_compare(flow, least_alerts=1) > 0
 
 
 def test_sigterm_loses_and_repeats_nothing(flow: FlowRuns) -> None:

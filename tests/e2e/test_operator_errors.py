@@ -83,10 +83,11 @@ def test_missing_input_topic(flow: FlowRuns) -> None:
 
 
 def test_missing_alert_topic(flow: FlowRuns) -> None:
-    """An alert topic that does not exist ends the start with 69: it is not the input."""
+    """An alert topic that does not exist is missed before anything starts."""
     environment = {**flow.environment(_RUN), "KAFKA_ALERT_TOPIC": "no-such-alerts"}
     ended = flow.program.run("run", flow.file, "--state", "fresh", within_s=_WITHIN_S, **environment)
-    _refused(ended, _UNAVAILABLE, "topic no-such-alerts at", "--create --topic no-such-alerts")
+    _refused(ended, _NO_INPUT, "topic no-such-alerts at", "--create --topic no-such-alerts")
+    assert "panicked" not in ended.err
 
 
 def test_bad_flow(program: Program, tmp_path: Path) -> None:

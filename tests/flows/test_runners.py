@@ -186,6 +186,9 @@ class _CrashingSink:
     def where(self) -> str:
         return self.inner.where
 
+    def check(self) -> None:
+        self.inner.check()
+
     def open(self, position: bytes | None) -> MessageWriter:
         return _CrashingWriter(self.inner.open(position), self.calls)
 

@@ -44,15 +44,24 @@ class KafkaMessageSink:
         """Topic and cluster."""
         return f"topic {self._spec.topic} at {self._spec.bootstrap}"
 
-    def open(self, position: bytes | None) -> MessageWriter:  # noqa: ARG002 - a topic cannot be cut back
-        """Open a producer; what stands behind an earlier position stays, for a topic cannot be cut back.
+    def check(self) -> None:
+        """Ask for the topic.
 
         Raises
         ------
+        MissingInputError
+            When there is none.
         UnavailableError
-            Within the connection's bound, when the topic is missing or the cluster silent or refusing us.
+            Within the connection's bound, when the cluster is silent or refuses us.
         """
         find_topic(self._spec, self._spec.topic, self._clock)
+
+    def open(self, position: bytes | None) -> MessageWriter:  # noqa: ARG002 - a topic cannot be cut back
+        """Open a producer; what stands behind an earlier position stays, for a topic cannot be cut back.
+
+        Raises as `check` does.
+        """
+        self.check()
         return KafkaMessageWriter(self._spec, self._clock)
 
 

@@ -22,6 +22,9 @@ class MemoryMessageSink:
         """Topic and broker."""
         return f"topic {self._spec.topic} of in-memory broker {self._spec.broker}"
 
+    def check(self) -> None:
+        """Do nothing: any topic can come into being."""
+
     def open(self, position: bytes | None) -> MessageWriter:  # noqa: ARG002 - a topic cannot be cut back
         """Open the topic; as in Kafka, what stands behind an earlier position stays."""
         return MemoryMessageWriter(broker(self._spec.broker), self._spec.topic)

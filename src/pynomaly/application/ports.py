@@ -130,6 +130,16 @@ class MessageSink(Protocol):
         """Where an operator finds the messages (a path, a topic)."""
         ...
 
+    def check(self) -> None:
+        """Look whether messages can go there, and make nothing.
+
+        Raises
+        ------
+        PynomalyError
+            With what to do, when they cannot.
+        """
+        ...
+
     def open(self, position: bytes | None) -> MessageWriter:
         """Open the output; with a ``position`` drop, where the medium allows, whatever came after it."""
         ...
