@@ -7,7 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
-from pynomaly.application.spec.record import RecordSpec, TimeSpec
+from pynomaly.application.spec.dataset import DATASET_RECORDS
+from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.source import DatasetSource, FileSource
 from pynomaly.domain.error import MissingInputError
 from pynomaly.domain.record import Stream
@@ -28,15 +29,7 @@ _WATER_FLOW_ANOMALIES: Final = (
     ("2022-04-27T15:00:00+02:00", "2022-04-28T07:00:00+02:00"),
 )
 _FILES: Final[dict[DatasetName, str]] = {"water_flow": "water-flow.csv"}
-_RECORDS: Final[dict[DatasetName, RecordSpec]] = {
-    "water_flow": RecordSpec(time=TimeSpec(field="Time"), values=("Water flow [l/s]",))
-}
 _ANOMALIES: Final[dict[DatasetName, tuple[tuple[str, str], ...]]] = {"water_flow": _WATER_FLOW_ANOMALIES}
-
-
-def natural_record(name: DatasetName) -> RecordSpec:
-    """Return the shape that the records of a dataset have."""
-    return _RECORDS[name]
 
 
 def labels(name: DatasetName) -> tuple[TimeSpan, ...]:
@@ -78,7 +71,7 @@ class DatasetRecordSource:
     def __init__(self, spec: DatasetSource, record: RecordSpec | None = None) -> None:
         self._name: DatasetName = spec.name
         file = FileSource(kind="files", path=_FILES[spec.name], format="csv", batch_records=spec.batch_records)
-        self._files = FileRecordSource(file, natural_record(spec.name) if record is None else record)
+        self._files = FileRecordSource(file, DATASET_RECORDS[spec.name] if record is None else record)
 
     def partitions(self) -> list[str]:
         """Name the one partition."""

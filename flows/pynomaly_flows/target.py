@@ -24,6 +24,7 @@ from pynomaly.bootstrap import Services, services_of
 from pynomaly.domain.error import PynomalyError
 from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.settled_heap import settle_heap
 from pynomaly_flows.source import Source
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.topology import build_dataflow
@@ -43,7 +44,11 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     drain.install()
     telemetry = NoTelemetry()
     source = Source(services.source, drain, telemetry, bounded=until_end)
-    return build_dataflow(services.plan.name, source, services.engine_for, services.outputs(folder.outputs), telemetry)
+    dataflow = build_dataflow(
+        services.plan.name, source, services.engine_for, services.outputs(folder.outputs), telemetry
+    )
+    settle_heap()
+    return dataflow
 
 
 def prepare(path: str, state: str) -> None:

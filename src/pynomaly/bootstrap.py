@@ -17,6 +17,7 @@ from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource
 from pynomaly.domain.adapted import AdaptedPartFactory
+from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
 from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
@@ -100,7 +101,7 @@ def plan_of(spec: FlowSpec) -> FlowPlan:
         fields=spec.record.values,
         scoring=ScoringPlan(
             fields=spec.fields,
-            parts=tuple(_part(placed, columns) for placed in spec.parts),
+            parts=_parts(spec, columns),
             combination=spec.combine,
             persistence=spec.persistence,
             policy=spec.policy,
@@ -134,6 +135,20 @@ def _window(spec: FlowSpec) -> WindowPlan | None:
     if window is None:
         return None
     return WindowPlan(window.size_ns, window.step_ns, window.aggregates, window.lateness_ns, window.max_jump_ns)
+
+
+def _parts(spec: FlowSpec, columns: dict[str, int]) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    problems: dict[Problem, None] = {}  # an entry with several parts breaks a rule once
+    for placed in spec.parts:
+        try:
+            parts.append(_part(placed, columns))
+        except ConfigError as error:
+            found = (Problem(f"detectors[{placed.entry}].{problem.path}", problem.rule) for problem in error.problems)
+            problems.update(dict.fromkeys(found))
+    if problems:
+        raise ConfigError(*problems)
+    return tuple(parts)
 
 
 def _part(placed: PlacedPart, columns: dict[str, int]) -> Part:

@@ -13,9 +13,9 @@ _SOURCE = {"kind": "files", "path": "a.csv"}
 
 
 def test_the_light_detectors_by_default() -> None:
-    """All three with a clock; without one nothing that asks for the time of day."""
+    """Without a clock none asks for the time of day."""
     clocked = adhoc_flow(_SOURCE, Columns(("value",), "time"))
-    assert [part.name for part in clocked.parts] == ["seasonal_slot", "ew_zscore", "running_range"]
+    assert [part.name for part in clocked.parts] == ["seasonal_slot", "running_range"]
     clockless = adhoc_flow(_SOURCE, Columns(("value",)))
     assert [part.name for part in clockless.parts] == ["ew_zscore", "running_range"]
     assert isinstance(clockless.record.time, NoTime)

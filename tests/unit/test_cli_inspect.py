@@ -60,6 +60,15 @@ def test_an_invalid_flow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert lines == [f"error: {problem['path']}: {problem['rule']}" for problem in told["problems"]]
 
 
+def test_detectors_of_libraries_are_validated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """River and PyOD are asked; every entry that does not fit is named by its place."""
+    entries = "[ew_zscore, {pyod: IForest, params: {nope: 1}}, {river: GaussianScorer, params: {zip: 1}}, {pyod: Nope}]"
+    (tmp_path / "flow.yaml").write_text(_FLOW.replace("[ew_zscore]", entries))
+    assert main(["flows", "validate", "flow.yaml"]) == 78
+    places = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert places == ["detectors[1].params", "detectors[2].params", "detectors[3].pyod"]
+
+
 def test_a_flow_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     """Text and JSON hold the same sentences."""
     assert main(["flows", "explain", _QUICKSTART]) == 0

@@ -42,6 +42,26 @@ def test_outcomes_are_one_line_a_record(tmp_path: Path, capsys: pytest.CaptureFi
     assert told["records"] == 1268
 
 
+_WINDOWED = """
+flow: windowed
+source: {kind: dataset, name: water_flow}
+window: {kind: tumbling, size: 6h, aggregates: [min], max_jump: 30d}
+detectors: [{detector: ew_zscore, half_life: 24, warm_up: 10, calibration: {warm_up: 2}}]
+output: {alerts: {kind: file, path: alerts.jsonl}}
+"""
+
+
+def test_a_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Records or windows, by what is judged; the alerts are in the picture, not on standard output."""
+    (tmp_path / "windowed.yaml").write_text(_WINDOWED)
+    for flow, picture in ((str(_QUICKSTART), "records.png"), ("windowed.yaml", "windows.png")):
+        assert main(["replay", flow, "--plot", picture]) == 0
+        assert "specversion" not in capfd.readouterr().out
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+    assert main(["replay", str(_QUICKSTART), "--plot", "picture.txt"]) == 78
+    assert "--plot: must end in .png" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--output", "--outcomes"])
 def test_the_flows_own_files_are_safe(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A replay must not overwrite what the live flow has written, however its path is spelled."""

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import numpy as np
 
+from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.record import RecordSpec, TimeSpec
 from pynomaly.application.spec.source import DatasetSource
 from pynomaly.domain.record import RecordBatch
-from pynomaly_connectors.datasets import DatasetRecordSource, dataset_path, labels, natural_record
+from pynomaly_connectors.datasets import DatasetRecordSource, dataset_path, labels
 
 WATER_FLOW = DatasetSource(kind="dataset", name="water_flow", batch_records=500)
 
@@ -72,12 +73,12 @@ def test_the_labels_are_where_the_flow_leaves_its_range() -> None:
 def test_another_record_shape_can_be_asked_for() -> None:
     """A flow may narrow the plausible range, for one."""
     late = TimeSpec.model_validate({"field": "Time", "earliest": "2022-05-01T00:00:00Z"})
-    record = RecordSpec(time=late, values=natural_record("water_flow").values)
+    record = RecordSpec(time=late, values=DATASET_RECORDS["water_flow"].values)
     reader = DatasetRecordSource(WATER_FLOW, record).open("water_flow", None, bounded=True)
     batch = reader.poll()
     reader.close()
     assert batch is None or batch.refusal.any()
-    assert natural_record("water_flow").values == ("Water flow [l/s]",)
+    assert DATASET_RECORDS["water_flow"].values == ("Water flow [l/s]",)
 
 
 def test_finding_the_data_does_not_import_the_library() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.engine import DetectionResult, ScoredWindows
 from pynomaly.domain.error import UnavailableError
 from pynomaly.domain.outcome import Level, Outcomes, Reason
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
+from pynomaly.domain.windows.stream import ClosedWindows
 from pynomaly.presentation.plot import MOST_FIELDS, MOST_SERIES, PlotRecorder, _envelope, _figure, _means, draw
 
 _BARS = {Level.WATCH: 2.3, Level.WARNING: 4.0}
@@ -69,6 +71,41 @@ def test_fields_have_a_panel_each_and_the_one_to_blame_the_mark() -> None:
     assert marked == [0, 0, 1]
     assert {line.get_ydata()[0] for line in evidence.get_lines()} == {2.3, 4.0}
     assert len(_figure(_recorder(10, _result(_noise(50, 10), 0, 2, 10)), _BARS, "x").axes) == MOST_FIELDS + 1
+
+
+def test_windows_are_drawn_at_their_ends() -> None:
+    """In a flow of windows these are judged, and their series are told apart."""
+    count = 6
+    result = _result(_noise(count), 0, 0, 0)
+    closed = ClosedWindows(
+        slot=np.array([0, 1] * 3),
+        start_ns=np.repeat(np.arange(3), 2) * 10,
+        end_ns=np.repeat(np.arange(3), 2) * 10 + 10,
+        count=np.ones(count, np.int64),
+        values=np.arange(6.0)[:, None],
+        refusal=np.array([0, 0, 0, 0, 0, 1], np.uint8),
+        closed_by_offset=np.arange(count),
+    )
+    windows = ScoredWindows(closed, ("a", "b") * 3, result.outcomes)
+    recorder = _recorder(1, replace(result, windows=windows))
+    series = {one.name: one for one in recorder.series()}
+    assert series["a"].values[:, 0].tolist() == [0.0, 2.0, 4.0]
+    assert series["b"].values[:, 0].tolist() == [1.0, 3.0]
+    assert series["b"].at.astype("i8").tolist() == [10, 20]
+
+
+def test_series_of_two_streams_are_two() -> None:
+    """Slots are numbered in each stream anew."""
+    first, second = _result(_noise(5), 1, 0, 0), _result(_noise(5), 2, 0, 0)
+    second = replace(second, batch=replace(second.batch, stream=Stream("data.csv", 1)), slot=first.slot)
+    assert sorted(one.name for one in _recorder(1, first, second).series()) == ["series 1", "series 2"]
+
+
+def test_labels_stand_behind_every_panel() -> None:
+    """The legend explains them once."""
+    figure = _figure(_recorder(1, _result(_noise(50), 0, 1, 10)), _BARS, "x", [(0, 10**9), (10**10, 10**11)])
+    assert [len(axis.patches) for axis in figure.axes] == [2, 2]
+    assert [text.get_text() for text in figure.legends[0].get_texts()].count("labelled anomaly") == 1
 
 
 def test_a_mark_stands_at_its_record() -> None:

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pynomaly.domain.jit import compiled
-from pynomaly_connectors.codecs.inlined import inlined
+from pynomaly.domain.jit import compiled, inlined
 from pynomaly_connectors.codecs.number_scanner import (
     LOWER_E,
     MINUS,

@@ -153,8 +153,10 @@ class SeriesIndex:
         self._make_room(0)
 
     def _assign(self, key: KeyColumn, refusal: ByteColumn, first: int, slot: Int64Column) -> int:
+        data = key.data.view()
+        data.flags.writeable = False  # most are; of the others a second machine code would have to be compiled
         return self._find(
-            key.data,
+            data,
             key.start,
             key.length,
             refusal,

@@ -17,8 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.application.engine import DetectionResult
+from pynomaly.application.evaluate import Span
+from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.application.spec.record import NoTime
 from pynomaly.domain.error import ConfigError, Problem, UnavailableError
-from pynomaly.domain.outcome import Level
+from pynomaly.domain.outcome import Level, Outcomes
+from pynomaly.domain.record import KeyColumn, Stream
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[np.float64]
 Bars = Mapping[Level, float]
+Names = KeyColumn | Sequence[str]
 
 SUFFIXES: Final = (".png", ".svg", ".pdf")
 MOST_SERIES: Final = 4
@@ -42,6 +47,7 @@ _LARGE: Final = 1e6  # from here on ticks read 10M, not 1e+07
 _VALUE: Final = "#33517a"
 _EXPECTED: Final = "#e08a3c"
 _EVIDENCE: Final = "#5b6770"
+_LABEL: Final = "#cfe8cf"
 _COLOURS: Final = {Level.WATCH: "#e6b800", Level.WARNING: "#f07c00", Level.CRITICAL: "#d0021b"}
 _MARKERS: Final = {Level.WATCH: "v", Level.WARNING: "D", Level.CRITICAL: "o"}
 
@@ -80,13 +86,24 @@ class PlottedSeries:
         return int(np.count_nonzero(self.level))
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Records or windows: ``at``, ``values``, ``slot`` and ``accepted`` have a row for each, as ``outcomes`` have."""
+
+    at: NDArray[Any]
+    values: Numbers
+    slot: NDArray[np.int64]
+    accepted: NDArray[np.bool_]
+    outcomes: Outcomes
+
+
 class PlotRecorder:
-    """Keeps what a picture needs of every accepted record: about 40 bytes, and 17 for each field.
+    """Keeps what a picture needs of every judged record or window: about 40 bytes, and 17 for each field.
 
     Parameters
     ----------
     fields
-        Names of the value fields.
+        Names of the values that detectors see.
     parts
         Fields that each part looks at.
     has_clock
@@ -97,28 +114,52 @@ class PlotRecorder:
         self.fields = fields
         self.has_clock = has_clock
         self._looks_at = np.array([[name in part for name in fields] for part in parts])
-        self._pieces: dict[int, list[tuple[NDArray[Any], ...]]] = defaultdict(list)
-        self._names: dict[int, str] = {}
+        self._pieces: dict[tuple[Stream, int], list[tuple[NDArray[Any], ...]]] = defaultdict(list)
+        self._names: dict[tuple[Stream, int], str] = {}
+
+    @classmethod
+    def of(cls, spec: FlowSpec) -> PlotRecorder:
+        """Make the recorder of a flow."""
+        return cls(
+            spec.fields, [part.fields for part in spec.parts], has_clock=not isinstance(spec.record.time, NoTime)
+        )
 
     def take(self, result: DetectionResult) -> None:
         """Keep a batch."""
-        batch, outcomes = result.batch, result.outcomes
-        accepted = batch.refusal == 0
-        at = batch.time_ns.view("datetime64[ns]") if self.has_clock else batch.offset
+        batch, windows = result.batch, result.windows
+        if windows is None:
+            at = batch.time_ns.view("datetime64[ns]") if self.has_clock else batch.offset
+            self._keep(
+                batch.stream, _Judged(at, batch.values, result.slot, batch.refusal == 0, result.outcomes), batch.key
+            )
+        else:
+            closed = windows.closed
+            at = closed.end_ns.view("datetime64[ns]")
+            judged = _Judged(at, closed.values, closed.slot, closed.refusal == 0, windows.outcomes)
+            self._keep(batch.stream, judged, windows.series)
+
+    def _keep(self, stream: Stream, judged: _Judged, names: Names) -> None:
+        outcomes = judged.outcomes
         blamed = outcomes.contribution @ self._looks_at >= _GOOD_PART * outcomes.evidence[:, None]
-        for slot in np.unique(result.slot[accepted]).tolist():
-            rows = np.flatnonzero(accepted & (result.slot == slot))
-            self._names.setdefault(slot, batch.key[int(rows[0])].decode())
-            columns = (at, batch.values, outcomes.expected, outcomes.evidence, outcomes.level, blamed)
-            self._pieces[slot].append(tuple(column[rows] for column in columns))
+        columns = (judged.at, judged.values, outcomes.expected, outcomes.evidence, outcomes.level, blamed)
+        rows = np.flatnonzero(judged.accepted)
+        rows = rows[np.argsort(judged.slot[rows], kind="stable")]
+        slots, begins = np.unique(judged.slot[rows], return_index=True)
+        for slot, own in zip(slots.tolist(), np.split(rows, begins[1:]), strict=True):
+            self._names.setdefault((stream, slot), _name_of(names[int(own[0])]))
+            self._pieces[stream, slot].append(tuple(column[own] for column in columns))
 
     def series(self) -> list[PlottedSeries]:
         """Return the series, those with most alerts first."""
         found = [
-            PlottedSeries(self._names[slot], *map(np.concatenate, zip(*pieces, strict=True)))
-            for slot, pieces in self._pieces.items()
+            PlottedSeries(self._names[key], *map(np.concatenate, zip(*pieces, strict=True)))
+            for key, pieces in self._pieces.items()
         ]
         return sorted(found, key=lambda one: -one.alerts)
+
+
+def _name_of(key: str | bytes) -> str:
+    return key.decode() if isinstance(key, bytes) else key
 
 
 def check_plot(path: Path) -> None:
@@ -135,8 +176,8 @@ def check_plot(path: Path) -> None:
         raise ConfigError(Problem("--plot", "must have matplotlib: pip install 'pynomaly-streaming[plot]'"))
 
 
-def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path) -> None:
-    """Draw what was recorded into a file.
+def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path, labels: Sequence[Span] = ()) -> None:
+    """Draw what was recorded into a file, with the spans that are known to be anomalous behind it.
 
     One field: a row of panels for each series, up to `MOST_SERIES`, those with most alerts. Several fields: a panel
     for each field of the series with most alerts, up to `MOST_FIELDS`.
@@ -146,7 +187,7 @@ def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path) -> None:
     UnavailableError
         When the file cannot be written.
     """
-    figure = _figure(recorder, bars, title)
+    figure = _figure(recorder, bars, title, labels)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=_RESOLUTION)
@@ -154,7 +195,7 @@ def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path) -> None:
         raise UnavailableError(f"{path} must be a file that can be written, was not: {error.strerror}") from error
 
 
-def _figure(recorder: PlotRecorder, bars: Bars, title: str) -> Figure:
+def _figure(recorder: PlotRecorder, bars: Bars, title: str, labels: Sequence[Span] = ()) -> Figure:
     from matplotlib.figure import Figure
 
     known = recorder.series()
@@ -166,7 +207,9 @@ def _figure(recorder: PlotRecorder, bars: Bars, title: str) -> Figure:
     axes: list[Axes] = list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     for number, series in enumerate(shown):
         first = number * (len(columns) + 1)
-        _draw_series(axes[first : first + len(columns) + 1], series, recorder, bars, named=len(known) > 1)
+        panel = axes[first : first + len(columns) + 1]
+        _draw_series(panel, series, recorder, bars, named=len(known) > 1)
+        _draw_labels(panel, labels)
     if not shown:
         _say_nothing(axes)
     figure.suptitle(_title(title, known, shown), x=0.01, ha="left", fontsize=12, fontweight="bold")
@@ -195,6 +238,13 @@ def _draw_series(
     for axis in panels:
         axis.sharex(last)
         axis.tick_params(labelbottom=False)
+
+
+def _draw_labels(axes: Sequence[Axes], labels: Sequence[Span]) -> None:
+    moments = np.array(labels, "datetime64[ns]").reshape(-1, 2)
+    for axis in axes:
+        for number, (begin, end) in enumerate(moments):
+            axis.axvspan(begin, end, color=_LABEL, zorder=0, label=None if number else "labelled anomaly")
 
 
 def _draw_values(axis: Axes, series: PlottedSeries, column: int) -> None:

@@ -58,7 +58,7 @@ def _require(part: str, name: str, expected: object, was: object, remedy: str) -
         )
 
 
-def json_params(part: str, params: Mapping[str, object]) -> dict[str, object]:
+def json_params(params: Mapping[str, object]) -> dict[str, object]:
     """Return a copy of a detector's parameters as JSON would give them back.
 
     Raises
@@ -69,5 +69,5 @@ def json_params(part: str, params: Mapping[str, object]) -> dict[str, object]:
     try:
         copy: dict[str, object] = json.loads(json.dumps(dict(params), allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ConfigError(Problem(f"{part}.params", f"must be JSON values, was {params!r} ({error})")) from None
+        raise ConfigError(Problem("params", f"must be JSON values, was {params!r} ({error})")) from None
     return copy

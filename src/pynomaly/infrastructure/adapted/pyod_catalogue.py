@@ -140,22 +140,22 @@ def check_pyod(name: str, params: Mapping[str, object], fields: tuple[str, ...])
         Saying which names or parameters exist. What a constructor lets pass shows up at the first fit.
     """
     kind, cls = pyod_kind(name), pyod_class(name)
-    problems = [problem for param in params if (problem := _param_problem(name, cls, param)) is not None]
+    problems = [problem for param in params if (problem := _param_problem(cls, param)) is not None]
     if kind.takes_one_field and len(fields) != 1:
-        problems.append(Problem(f"{name}.fields", f"must be one field, was {len(fields)}: it sees a single value"))
+        problems.append(Problem("fields", f"must be one field, was {len(fields)}: it sees a single value"))
     if problems:
         raise ConfigError(*problems)
     try:
         new_detector(name, params, 0)
     except Exception as error:  # noqa: BLE001 - constructors raise what they like
         text = f"must suit PyOD's {name}, was {dict(params)!r} ({type(error).__name__}: {error})"
-        raise ConfigError(Problem(f"{name}.params", text)) from None
+        raise ConfigError(Problem("params", text)) from None
 
 
-def _param_problem(name: str, cls: type[Any], param: str) -> Problem | None:
+def _param_problem(cls: type[Any], param: str) -> Problem | None:
     known = [item.name for item in inspect.signature(cls).parameters.values() if item.kind is not item.VAR_KEYWORD]
     if param not in known:
         return Problem(
-            f"{name}.params", f"must be among {', '.join(item for item in known if item not in _OURS)}, was {param!r}"
+            "params", f"must be among {', '.join(item for item in known if item not in _OURS)}, was {param!r}"
         )
-    return Problem(f"{name}.params.{param}", _OURS[param]) if param in _OURS else None
+    return Problem(f"params.{param}", _OURS[param]) if param in _OURS else None

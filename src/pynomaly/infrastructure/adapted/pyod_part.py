@@ -60,7 +60,7 @@ class PyodSettings:
     def __post_init__(self) -> None:
         if self.group_by not in {"series", "stream"}:
             raise ConfigError(Problem("group_by", f"must be series or stream, was {self.group_by!r}"))
-        check_pyod(self.detector, json_params(self.detector, self.params), self.fields)
+        check_pyod(self.detector, json_params(self.params), self.fields)
 
 
 class PyodPart:
@@ -93,7 +93,7 @@ class PyodPart:
 
         self._context = context
         self._settings = settings
-        self._params = json_params(context.part, settings.params)
+        self._params = json_params(settings.params)
         self._kind = pyod_kind(settings.detector)
         self._threads = ThreadpoolController()
         self._fits = fits

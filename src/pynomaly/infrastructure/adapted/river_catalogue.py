@@ -144,11 +144,9 @@ def check_river(name: str, params: Mapping[str, object], fields: tuple[str, ...]
     known = list(inspect.signature(cls).parameters)
     unknown = [param for param in params if param not in known]
     if unknown:
-        raise ConfigError(
-            *(Problem(f"{name}.params", f"must be among {', '.join(known)}, was {param!r}") for param in unknown)
-        )
+        raise ConfigError(*(Problem("params", f"must be among {', '.join(known)}, was {param!r}") for param in unknown))
     if kind.sees == "target" and len(fields) != 1:
-        raise ConfigError(Problem(f"{name}.fields", f"must be one field, was {len(fields)}: it sees a single value"))
+        raise ConfigError(Problem("fields", f"must be one field, was {len(fields)}: it sees a single value"))
     _try_out(name, kind, cls, params, fields)
 
 
@@ -160,7 +158,7 @@ def _try_out(name: str, kind: RiverKind, cls: type[Any], params: Mapping[str, ob
         score(kind, model, 2, fields, [0.5] * len(fields))
     except Exception as error:  # noqa: BLE001 - River checks nothing, so a bad value fails anywhere inside
         text = f"must suit River's {name}, was {dict(params)!r} ({type(error).__name__}: {error})"
-        raise ConfigError(Problem(f"{name}.params", text)) from None
+        raise ConfigError(Problem("params", text)) from None
 
 
 def score(kind: RiverKind, model: Any, records: int, fields: tuple[str, ...], values: list[float]) -> float:

@@ -51,7 +51,7 @@ class RiverPart:
 
     def __init__(self, context: PartContext, model: str, params: Mapping[str, object], fields: tuple[str, ...]) -> None:
         self._context = context
-        self._params = json_params(context.part, params)
+        self._params = json_params(params)
         check_river(model, self._params, fields)
         self._kind = river_kind(model)
         self._class = river_class(model)
@@ -125,5 +125,5 @@ def river_part(model: str, params: Mapping[str, object], fields: tuple[str, ...]
     ConfigError
         See `RiverPart`.
     """
-    check_river(model, json_params(model, params), fields)
+    check_river(model, json_params(params), fields)
     return lambda context: RiverPart(context, model, params, fields)

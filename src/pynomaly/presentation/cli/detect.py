@@ -49,8 +49,8 @@ def detect(
         list[str] | None,
         typer.Option(
             metavar="NAME[:OPTION=VALUE,…]",
-            help="Detector with its options, river/CLASS or pyod/CLASS; again for several. By default seasonal_slot "
-            "(with --time), ew_zscore and running_range together.",
+            help="Detector with its options, river/CLASS or pyod/CLASS; again for several. By default running_range "
+            "with seasonal_slot, or without --time with ew_zscore.",
             show_default=False,
         ),
     ] = None,

@@ -82,7 +82,7 @@ def run_detection(detection: Detection, output: Path | None, plot: Path | None) 
     _check_one_file(services)
     with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
-    recorder = None if plot is None else _recorder(detection)
+    recorder = None if plot is None else _recorder(detection.spec)
     with ExitStack() as files:
         names = detection.table.names
         outcomes = None if output is None else files.enter_context(OutcomeFile(output, names))
@@ -101,12 +101,10 @@ def run_detection(detection: Detection, output: Path | None, plot: Path | None) 
         _draw(detection, recorder, plot)
 
 
-def _recorder(detection: Detection) -> PlotRecorder:
+def _recorder(spec: FlowSpec) -> PlotRecorder:
     from pynomaly.presentation.plot import PlotRecorder
 
-    spec = detection.spec
-    looks_at = [part.fields for part in spec.parts]
-    return PlotRecorder(spec.record.values, looks_at, has_clock=detection.columns.has_clock)
+    return PlotRecorder.of(spec)
 
 
 def _draw(detection: Detection, recorder: PlotRecorder, path: Path) -> None:

@@ -15,12 +15,14 @@ def validate_flow(flow: FlowFile, as_json: AsJson = False) -> int:
 
     Mistakes go to standard error; with --json they are the result.
     """
+    from pynomaly.bootstrap import plan_of
     from pynomaly.domain.error import ConfigError
     from pynomaly.infrastructure.flow_file import load_flow
     from pynomaly.presentation.cli.result import print_json
 
     try:
         spec = load_flow(flow, environment())
+        plan_of(spec)  # asks River and PyOD about their detectors
     except ConfigError as error:
         if not as_json:
             raise

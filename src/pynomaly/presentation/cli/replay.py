@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Totals
     from pynomaly.bootstrap import Services
+    from pynomaly.presentation.plot import PlotRecorder
 
 WriteLines = Callable[[Iterable[bytes]], None]
 
@@ -39,12 +40,20 @@ def replay_flow(
         Path | None,
         typer.Option(metavar="FILE", help="Write the outcome of every record there, one a line.", show_default=False),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the four series with most alerts there (.png, .svg or .pdf). Memory grows with the input.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge everything that the flow's input holds now, from its first record, as the live flow would.
 
     The flow's own outputs, its state and its consumer group are not touched. Alerts have the ids of the live run.
-    With --json the counts are printed, and alerts go to --output only.
+    With --json the counts are printed, and with --plot a picture is drawn; alerts then go to --output only.
     """
     from pynomaly.bootstrap import services_of
     from pynomaly.infrastructure.flow_file import load_flow
@@ -54,6 +63,7 @@ def replay_flow(
 
     spec = load_flow(flow, environment())
     _keep_own_outputs(spec, {"--output": output, "--outcomes": outcomes})
+    recorder = None if plot is None else _recorder(spec, plot)
     services = services_of(_from_the_start(spec))
     with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
@@ -61,7 +71,10 @@ def replay_flow(
         alerts = None if output is None else files.enter_context(LineFile(output)).write
         lines = None if outcomes is None else files.enter_context(LineFile(outcomes)).write
         started_s = perf_counter()
-        totals = _replay(services, alerts or (_forget if as_json else _print), lines, batch_records)
+        print_alerts = _forget if as_json or recorder is not None else _print
+        totals = _replay(services, alerts or print_alerts, lines, recorder, batch_records)
+    if recorder is not None and plot is not None:
+        _draw(spec, recorder, plot)
     _print_counts(services, totals, perf_counter() - started_s, as_json=as_json, quietly=output is None)
 
 
@@ -87,7 +100,11 @@ def _keep_own_outputs(spec: FlowSpec, files: dict[str, Path | None]) -> None:
 
 
 def _replay(
-    services: Services, write_alerts: WriteLines, write_outcomes: WriteLines | None, batch_records: int | None
+    services: Services,
+    write_alerts: WriteLines,
+    write_outcomes: WriteLines | None,
+    recorder: PlotRecorder | None,
+    batch_records: int | None,
 ) -> Totals:
     from pynomaly.application.observe import processed
     from pynomaly.application.replay import replay
@@ -104,9 +121,27 @@ def _replay(
         write_alerts([structured(message) for message in encode_alerts(result)])
         if write_outcomes is not None:
             write_outcomes([message.value for message in encode_outcomes(result)])
+        if recorder is not None:
+            recorder.take(result)
 
     replay(services.source, services.engine_for, take, most_records=batch_records)
     return tally.totals()
+
+
+def _recorder(spec: FlowSpec, path: Path) -> PlotRecorder:
+    from pynomaly.presentation.plot import PlotRecorder, check_plot
+
+    check_plot(path)
+    return PlotRecorder.of(spec)
+
+
+def _draw(spec: FlowSpec, recorder: PlotRecorder, path: Path) -> None:
+    from pynomaly.application.spec.source import DatasetSource
+    from pynomaly.presentation.plot import draw
+    from pynomaly_connectors.datasets import labels
+
+    known = labels(spec.source.name) if isinstance(spec.source, DatasetSource) else ()
+    draw(recorder, spec.levels, title=spec.flow, path=path, labels=known)
 
 
 def _print(lines: Iterable[bytes]) -> None:
