@@ -29,6 +29,7 @@ NEEDS = {
     "multivariate": {"MACHINE_CSV": "machine.csv"},
     "quickstart": {},
     "refit": {"RECORDS": "data/*.jsonl"},
+    "water": KAFKA,
     "windowed": KAFKA,
 }
 
