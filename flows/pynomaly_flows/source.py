@@ -88,17 +88,23 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         Looked at before each read.
     telemetry
         Told of polls, lag and stalls.
+
+    Raises
+    ------
+    PynomalyError
+        When the input cannot be found: said here, before Bytewax starts, it is said without a stack trace.
     """
 
     def __init__(self, source: RecordSource, drain: Drain, telemetry: Telemetry, *, bounded: bool) -> None:
         self._source = source
+        self._partitions = source.partitions()
         self._drain = drain
         self._telemetry = telemetry
         self._bounded = bounded
 
     def list_parts(self) -> list[str]:
         """Name the partitions."""
-        return self._source.partitions()
+        return self._partitions
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Partition:  # noqa: ARG002
         """Open a partition where it stood."""

@@ -6,6 +6,7 @@ import base64
 import json
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "out" / "alerts.jsonl"
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """Files of this process end at 64 bytes, as on a full disk."""
+    """Let files of this process end at 64 bytes, as on a full disk; pytest's own output too, so keep it short."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def write(sink: JsonLinesSink, position: bytes | None, *messages: Message) -> bytes:
@@ -138,15 +141,15 @@ def test_a_foreign_position_is_refused(path: Path) -> None:
         JsonLinesSink(path).open(b'{"bytes":0,"version":2}')
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_is_a_delivery_error(path: Path) -> None:
     """Lines that did not reach the disk must not become part of a checkpoint."""
     writer = JsonLinesSink(path).open(None)
     writer.write([Message(b"x" * 100)])
-    with pytest.raises(DeliveryError, match="must take the lines written"):
-        writer.flush()
-    with pytest.raises(DeliveryError):
-        writer.close()
+    with small_disk():
+        with pytest.raises(DeliveryError, match="must take the lines written"):
+            writer.flush()
+        with pytest.raises(DeliveryError):
+            writer.close()
     writer.close()
 
 
