@@ -73,6 +73,11 @@ class DatasetRecordSource:
         file = FileSource(kind="files", path=_FILES[spec.name], format="csv", batch_records=spec.batch_records)
         self._files = FileRecordSource(file, DATASET_RECORDS[spec.name] if record is None else record)
 
+    @property
+    def partitions_may_go(self) -> bool:
+        """A dataset is always there."""
+        return False
+
     def partitions(self) -> list[str]:
         """Name the one partition."""
         dataset_path(self._name)

@@ -1,7 +1,7 @@
 """Files of JSON lines as message sinks: appended, fsynced, and cut back to what was durable.
 
-A file is one sequence of bytes, so a position is a length. Opening it again drops what a crash left behind the last
-durable length: nothing is repeated, which is more than a topic can do.
+A file is one sequence of bytes, so a position is a length, and the name of the file that it is a length of. Opening it
+again drops what a crash left behind the last durable length: nothing is repeated, which is more than a topic can do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -44,11 +45,38 @@ def envelope_line(message: Message) -> bytes:
     return orjson.dumps(envelope, option=orjson.OPT_SORT_KEYS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A length, and what it is the length of."""
+
+    name: str
+    length: int
+
+    def token(self) -> bytes:
+        return orjson.dumps({"bytes": self.length, "of": self.name, "version": _VERSION})
+
+    @classmethod
+    def read(cls, token: bytes) -> _Place | None:
+        """Read a token; None for one of another kind of output."""
+        try:
+            fields: object = orjson.loads(token)
+        except orjson.JSONDecodeError:
+            fields = None
+        match fields:
+            case {"bytes": int(length), "of": str(name), "version": int(version)} if version == _VERSION:
+                return cls(name, length)
+            case dict() if "bytes" not in fields:
+                return None
+            case _:
+                raise StateError(f"saved position must be of version {_VERSION}, was {token[:80]!r}")
+
+
 class JsonLinesSink:
     """One file of JSON lines; its folder is made.
 
-    Opened without position it goes on behind what a user had in the file, and drops the lines of an earlier start
-    that crashed before its first checkpoint: for that the ``ledger`` keeps the size before the first line.
+    Opened without a position of its own (at the first start, or after the output was somewhere else) it goes on behind
+    what the file holds, and drops the lines of an earlier start that crashed before its first checkpoint: for that the
+    ``ledger`` keeps the size before the first line.
 
     Parameters
     ----------
@@ -58,13 +86,14 @@ class JsonLinesSink:
         Makes one line, without its end, of a message.
     ledger
         Folder beside the flow's state, for the size of the file at the first start; without one an opening
-        without position only appends.
+        without a position of this file only appends.
     """
 
     def __init__(self, path: Path, render: Render = value_line, ledger: Path | None = None) -> None:
         self._path = path
         self._render = render
         self._ledger = ledger
+        self._name = hashlib.blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()
 
     @property
     def where(self) -> str:
@@ -86,7 +115,7 @@ class JsonLinesSink:
             )
 
     def open(self, position: bytes | None) -> MessageWriter:
-        """Open the file, cut back to ``position``.
+        """Open the file, cut back to ``position`` if that is one of this file.
 
         Raises
         ------
@@ -104,14 +133,14 @@ class JsonLinesSink:
             ) from None
         try:
             self._lock(descriptor)
-            self._cut_back(descriptor, self._start(descriptor) if position is None else _bytes_of(position))
+            self._cut_back(descriptor, self._length_at(position, descriptor))
             _end_torn_line(descriptor)
             os.fsync(descriptor)
             _sync_folder(self._path.parent)
         except BaseException:
             os.close(descriptor)
             raise
-        return JsonLinesWriter(self._path, descriptor, self._render)
+        return JsonLinesWriter(self._path, self._name, descriptor, self._render)
 
     def _lock(self, descriptor: int) -> None:
         try:
@@ -121,17 +150,22 @@ class JsonLinesSink:
                 f"{self._path} must have one writer, was open in another: give every output and flow a file of its own"
             ) from None
 
-    def _start(self, descriptor: int) -> int:
-        """Return the size before the first line of this flow, recorded before that line is written."""
+    def _length_at(self, position: bytes | None, descriptor: int) -> int:
+        place = None if position is None else _Place.read(position)
+        return self._start(position, descriptor) if place is None or place.name != self._name else place.length
+
+    def _start(self, position: bytes | None, descriptor: int) -> int:
+        """Return the size before the first line written after ``position``, recorded before that line is written."""
         size = os.fstat(descriptor).st_size
         if self._ledger is None:
             return size
-        name = hashlib.blake2b(os.fsencode(self._path.absolute()), digest_size=16).hexdigest()
-        entry = self._ledger / f"{name}.json"
-        if entry.exists():
-            return _bytes_of(entry.read_bytes())
+        entry = self._ledger / f"{self._name}.json"
+        after = hashlib.blake2b(position or b"", digest_size=16).hexdigest()
+        recorded = _Place.read(entry.read_bytes()) if entry.exists() else None
+        if recorded is not None and recorded.name == after:
+            return recorded.length
         self._ledger.mkdir(parents=True, exist_ok=True)
-        _write_durably(entry, _position(size))
+        _write_durably(entry, _Place(after, size).token())
         return size
 
     def _cut_back(self, descriptor: int, length: int) -> None:
@@ -147,8 +181,9 @@ class JsonLinesSink:
 class JsonLinesWriter:
     """An open file; made by `JsonLinesSink.open`."""
 
-    def __init__(self, path: Path, descriptor: int, render: Render) -> None:
+    def __init__(self, path: Path, name: str, descriptor: int, render: Render) -> None:
         self._path = path
+        self._name = name
         self._file = os.fdopen(descriptor, "ab")
         self._render = render
         self._durable = os.fstat(descriptor).st_size
@@ -184,7 +219,7 @@ class JsonLinesWriter:
 
     def position(self) -> bytes:
         """Return the length up to the last flush."""
-        return _position(self._durable)
+        return _Place(self._name, self._durable).token()
 
     def close(self) -> None:
         """Close the file; what was not flushed may or may not be in it."""
@@ -196,21 +231,6 @@ class JsonLinesWriter:
 
     def _refused(self, error: OSError) -> DeliveryError:
         return DeliveryError(f"{self._path} must take the lines written, was refused: {error.strerror}")
-
-
-def _position(length: int) -> bytes:
-    return orjson.dumps({"bytes": length, "version": _VERSION})
-
-
-def _bytes_of(token: bytes) -> int:
-    try:
-        fields = orjson.loads(token)
-        version, length = fields["version"], fields["bytes"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise StateError(f"saved position must be the length of a file, was {token[:80]!r}") from None
-    if version != _VERSION or not isinstance(length, int):
-        raise StateError(f"saved position must be of version {_VERSION}, was {token[:80]!r}")
-    return length
 
 
 def _end_torn_line(descriptor: int) -> None:

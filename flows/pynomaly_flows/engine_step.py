@@ -11,7 +11,7 @@ import bytewax.operators as op
 from pynomaly.application.engine import DetectionResult, Engine, EngineFactory
 from pynomaly.application.observe import observe
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.record import RecordBatch
+from pynomaly.domain.record import RecordBatch, Stream
 
 #: Makes what is entered while a batch is judged: a span of a trace, or nothing.
 Trace = Callable[[RecordBatch], AbstractContextManager[object]]
@@ -37,7 +37,7 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         self._trace = trace
         self._state = resume_state
         self._engine: Engine | None = None
-        self._last: RecordBatch | None = None
+        self._stream: Stream | None = None
 
     def on_batch(self, values: list[RecordBatch]) -> tuple[Sequence[DetectionResult], bool]:
         """Process batches in order; the key group is never discarded."""
@@ -49,13 +49,13 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
             return self._state or b""
         since = perf_counter()
         state = self._engine.snapshot()
-        if self._last is not None:
-            self._telemetry.checkpoint_written(self._last.stream, perf_counter() - since, len(state))
+        if self._stream is not None:
+            self._telemetry.checkpoint_written(self._stream, perf_counter() - since, len(state))
         return state
 
     def _process(self, batch: RecordBatch) -> DetectionResult:
         engine = self._engine or self._open(batch)
-        self._last = batch
+        self._stream = batch.stream
         since = perf_counter()
         with self._trace(batch):
             result = engine.process(batch)

@@ -69,12 +69,12 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
         if options.reset_state:
             folder.reset()
         folder.prepare(FlowIdentity(services.plan.name, services.plan.fingerprint))
-        source = Source(services.source, drain, telemetry, bounded=options.until_end)
+        known = folder.take_prepared()
+        source = Source(services.source, drain, telemetry, known, bounded=options.until_end)
         outputs = services.outputs(folder.outputs)
-        folder.take_prepared()
         with guarded_unpickling(), drain.on_signals(), _own_errors(), _closing(services.engine_for) as engine_for:
             flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry, trace)
-            with settled_heap():
+            with source, settled_heap():
                 run_main(
                     flow,
                     epoch_interval=timedelta(seconds=services.checkpoint_every_s),

@@ -7,18 +7,22 @@ SQLite on one file in one process break each other's locks.
 
     python -m pynomaly_flows.recovery_doctor STORE_FOLDER STORE_ID
 
-exits 0, or 1 with one line on standard error.
+exits 0 with the input partitions that the store knows as a JSON list on standard output, or 1 with one line on
+standard error.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from pynomaly.domain.error import StateError
 
+_INPUT = "%.records"  # the step of the topology that reads
 _RESUME_EPOCH = """
     SELECT MIN(COALESCE(fronts.worker_frontier, exs.resume_epoch))
     FROM exs
@@ -31,8 +35,24 @@ _RESUME_EPOCH = """
 """
 
 
-def doctor(folder: Path, store_id: str) -> int:
-    """Delete the snapshots that no resume may see; return how many there were.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the doctor has done and seen.
+
+    Parameters
+    ----------
+    deleted
+        How many snapshots no resume may see.
+    partitions
+        Input partitions that the store has positions of.
+    """
+
+    deleted: int
+    partitions: tuple[str, ...]
+
+
+def doctor(folder: Path, store_id: str) -> Examined:
+    """Delete the snapshots that no resume may see; return what there was.
 
     Parameters
     ----------
@@ -53,7 +73,7 @@ def doctor(folder: Path, store_id: str) -> int:
         with closing(sqlite3.connect(file, isolation_level=None)) as store:
             _check_integrity(store, file)
             _check_identity(store, file, store_id)
-            return _delete_aborted(store)
+            return Examined(_delete_aborted(store), _partitions(store))
     except sqlite3.DatabaseError as error:
         raise StateError(
             f"recovery store {file} must be a sound SQLite database, was not ({error}): {_WAYS_OUT}"
@@ -88,14 +108,20 @@ def _delete_aborted(store: sqlite3.Connection) -> int:
     return store.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount
 
 
+def _partitions(store: sqlite3.Connection) -> tuple[str, ...]:
+    rows = store.execute("SELECT DISTINCT state_key FROM snaps WHERE step_id LIKE ? ORDER BY state_key", (_INPUT,))
+    return tuple(name for (name,) in rows)
+
+
 def main(arguments: list[str]) -> int:
     """Run the doctor on the folder and identity given on the command line."""
     folder, store_id = arguments
     try:
-        doctor(Path(folder), store_id)
+        examined = doctor(Path(folder), store_id)
     except StateError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    json.dump(examined.partitions, sys.stdout)
     return 0
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
+from typing import Self
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from pynomaly.application.ports import PartitionReader, RecordSource
 from pynomaly.application.telemetry import Telemetry
+from pynomaly.domain.error import StateError
 from pynomaly.domain.record import RecordBatch
 from pynomaly_flows.drain import Drain
 
@@ -63,7 +66,12 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         return position
 
     def close(self) -> None:
-        """Close the reader."""
+        """Keep the reader: the last snapshot is not durable yet. `Source` closes it."""
+
+    def finish(self, *, durable: bool) -> None:
+        """Close the reader; if everything is durable, confirm the last snapshot first."""
+        if durable:
+            self._confirm_snapshot()
         self._reader.close()
 
     def _confirm_snapshot(self) -> None:
@@ -75,8 +83,23 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
             self._reader.confirm(position)
 
 
+class GonePartition(StatefulSourcePartition[KeyedBatch, bytes]):
+    """A partition that was read earlier and is no more: at its end, with its position kept, should it come back."""
+
+    def __init__(self, position: bytes) -> None:
+        self._position = position
+
+    def next_batch(self) -> list[KeyedBatch]:
+        """Say that there is nothing."""
+        raise StopIteration
+
+    def snapshot(self) -> bytes:
+        """Return the position that it had."""
+        return self._position
+
+
 class Source(FixedPartitionedSource[KeyedBatch, bytes]):
-    """A record source with its partitions as Bytewax wants them.
+    """A record source with its partitions as Bytewax wants them; closes its readers at the end of a ``with`` block.
 
     Parameters
     ----------
@@ -88,25 +111,55 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         Looked at before each read.
     telemetry
         Told of polls, lag and stalls.
+    known
+        Partitions that the state has positions of.
 
     Raises
     ------
     PynomalyError
-        When the input cannot be found: said here, before Bytewax starts, it is said without a stack trace.
+        When the input, or a known partition of it, cannot be found: said here, before Bytewax starts, it is said
+        without a stack trace.
     """
 
-    def __init__(self, source: RecordSource, drain: Drain, telemetry: Telemetry, *, bounded: bool) -> None:
+    def __init__(
+        self, source: RecordSource, drain: Drain, telemetry: Telemetry, known: Sequence[str] = (), *, bounded: bool
+    ) -> None:
         self._source = source
         self._partitions = source.partitions()
+        self._gone = sorted(set(known) - set(self._partitions))
+        if self._gone and not source.partitions_may_go:
+            raise StateError(
+                f"input must have the partitions that its saved state was reached with, {', '.join(self._gone)} was "
+                "missing: correct the source, give this input its own --state folder, or start over with --reset-state"
+            )
+        self._opened: list[Partition] = []
         self._drain = drain
         self._telemetry = telemetry
         self._bounded = bounded
 
     def list_parts(self) -> list[str]:
-        """Name the partitions."""
-        return self._partitions
+        """Name the partitions; Bytewax wants every one that it has a position of."""
+        return [*self._partitions, *self._gone]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Partition:  # noqa: ARG002
+    def build_part(
+        self,
+        step_id: str,  # noqa: ARG002
+        for_part: str,
+        resume_state: bytes | None,
+    ) -> Partition | GonePartition:
         """Open a partition where it stood."""
+        if resume_state is not None and for_part in self._gone:
+            return GonePartition(resume_state)
         reader = self._source.open(for_part, resume_state, bounded=self._bounded)
-        return Partition(for_part, reader, self._drain, self._telemetry)
+        partition = Partition(for_part, reader, self._drain, self._telemetry)
+        self._opened.append(partition)
+        return partition
+
+    def __enter__(self) -> Self:
+        """Open nothing: Bytewax opens the partitions."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        """Close the readers; after an orderly end their last positions are durable and are confirmed."""
+        for partition in self._opened:
+            partition.finish(durable=kind is None)

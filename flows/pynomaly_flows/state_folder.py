@@ -25,7 +25,7 @@ from typing import IO
 
 from bytewax.recovery import init_db_dir
 
-from pynomaly.domain.error import StateError
+from pynomaly.domain.error import StateError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,16 @@ class StateFolder:
         ------
         StateError
             When another process holds it; it goes on undisturbed.
+        UnavailableError
+            When it is no folder that can be written.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        handle = (self.root / "lock").open("a+")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            handle = (self.root / "lock").open("a+")
+        except OSError as error:
+            raise UnavailableError(
+                f"state folder {self.root} must be a folder that can be written, was not: {error.strerror}"
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -96,13 +103,12 @@ class StateFolder:
         StateError
             When the state is damaged, foreign or of another specification.
         """
-        store_id = self._check_identity(identity) if self._holds_state() else self._create(identity)
+        store_id = self.check_identity(identity) if self._holds_state() else self._create(identity)
         self.outputs.mkdir(exist_ok=True)
-        _run_doctor(self.recovery, store_id)
-        self.prepared.touch()
+        self.prepared.write_text(_run_doctor(self.recovery, store_id))
 
-    def take_prepared(self) -> None:
-        """Use up the doctor's mark at a start.
+    def take_prepared(self) -> tuple[str, ...]:
+        """Use up the doctor's mark at a start; return the input partitions that the store knows.
 
         Raises
         ------
@@ -110,18 +116,32 @@ class StateFolder:
             When the doctor has not seen the store since it was last run.
         """
         try:
+            partitions = tuple(json.loads(self.prepared.read_text()))
             self.prepared.unlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             raise StateError(
                 f"state folder {self.root} must be prepared before each start, was not: "
                 "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
             ) from None
+        return partitions
 
     def reset(self) -> None:
-        """Forget everything but the lock; the next start begins at the configured position."""
-        self.prepared.unlink(missing_ok=True)
-        for folder in (self.outputs, self.recovery):
-            shutil.rmtree(folder, ignore_errors=True)
+        """Forget everything but the lock; the next start begins at the configured position.
+
+        Raises
+        ------
+        UnavailableError
+            When something cannot be deleted.
+        """
+        try:
+            self.prepared.unlink(missing_ok=True)
+            for folder in (self.outputs, self.recovery):  # alone, a store is sound; a ledger would tell of a loss
+                if folder.exists():
+                    shutil.rmtree(folder)
+        except OSError as error:
+            raise UnavailableError(
+                f"state folder {self.root} must be deletable, was not: {error.filename}: {error.strerror}"
+            ) from None
 
     def _holds_state(self) -> bool:
         """Whether a flow has run here. The ledger of outputs is made after the store: alone, it tells of a loss."""
@@ -146,7 +166,14 @@ class StateFolder:
         draft.rename(self.recovery)
         return store_id
 
-    def _check_identity(self, identity: FlowIdentity) -> str:
+    def check_identity(self, identity: FlowIdentity) -> str:
+        """Check whose state this is; return the identity of the store.
+
+        Raises
+        ------
+        StateError
+            When it is another flow's, or nobody can tell.
+        """
         try:
             saved = json.loads(self.identity.read_text())
             store_id = str(saved["store"])
@@ -164,8 +191,9 @@ class StateFolder:
         return store_id
 
 
-def _run_doctor(recovery: Path, store_id: str) -> None:
+def _run_doctor(recovery: Path, store_id: str) -> str:
     command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if finished.returncode != 0:
         raise StateError(finished.stderr.strip() or f"the recovery doctor failed with {finished.returncode}")
+    return finished.stdout

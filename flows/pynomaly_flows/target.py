@@ -6,8 +6,9 @@ r"""A flow as a plain Bytewax target.
     python -m bytewax.run "pynomaly_flows.target:flow('flows/kafka.yaml', 'state/kafka')" \
         -r state/kafka/recovery -s 10 -b 0
 
-The first command runs the doctor; it is needed before every start, and a start without it is refused. Everything
-else is as under ``pynomaly run``: the same engine, the same checks, the same drain on SIGTERM.
+The first command runs the doctor; it is needed before every start, and a start without it is refused, as is one of
+another flow or on another store. Engine, recovery and drain on SIGTERM are those of ``pynomaly run``; metrics are not
+served, and the group's offsets stand one checkpoint back after the end.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import IO
 
 from bytewax.dataflow import Dataflow
+from bytewax.run import _create_arg_parser  # pyright: ignore[reportPrivateUsage] # no public way to ask
 
 from pynomaly.application.telemetry import NoTelemetry
 from pynomaly.bootstrap import Services, services_of
-from pynomaly.domain.error import PynomalyError
+from pynomaly.domain.error import PynomalyError, StateError
 from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.settled_heap import settle_heap
@@ -35,15 +37,17 @@ _locks: list[IO[str]] = []  # held until the process ends
 
 def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     """Build the dataflow of a flow file, on a state folder that was prepared for this start."""
-    folder = StateFolder(Path(state))
-    _locks.append(folder.lock())
-    folder.take_prepared()
     services = _load(path)
+    folder = StateFolder(Path(state))
+    _check_store(folder)
+    _locks.append(folder.lock())
+    known = folder.take_prepared()
+    folder.check_identity(_identity(services))
     install_guard()
     drain = Drain()
     drain.install()
     telemetry = NoTelemetry()
-    source = Source(services.source, drain, telemetry, bounded=until_end)
+    source = Source(services.source, drain, telemetry, known, bounded=until_end)
     dataflow = build_dataflow(
         services.plan.name, source, services.engine_for, services.outputs(folder.outputs), telemetry
     )
@@ -53,10 +57,21 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
 
 def prepare(path: str, state: str) -> None:
     """Create or doctor the state folder of a flow for one start."""
-    plan = _load(path).plan
+    services = _load(path)
     folder = StateFolder(Path(state))
     with folder.lock():
-        folder.prepare(FlowIdentity(plan.name, plan.fingerprint))
+        folder.prepare(_identity(services))
+
+
+def _check_store(folder: StateFolder) -> None:
+    """Refuse a start that would read and write another store than the one that was prepared, or none."""
+    given = _create_arg_parser().parse_known_args()[0].recovery_directory
+    if given is None or Path(given).resolve() != folder.recovery.resolve():
+        raise StateError(f"bytewax.run must be given -r {folder.recovery}, was given {given}")
+
+
+def _identity(services: Services) -> FlowIdentity:
+    return FlowIdentity(services.plan.name, services.plan.fingerprint)
 
 
 def _load(path: str) -> Services:

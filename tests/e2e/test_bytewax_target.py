@@ -40,10 +40,10 @@ def _prepare(flow: FlowRuns) -> Job:
     return flow.program.start_python(*command, **flow.environment("bytewax"))
 
 
-def _bytewax_run(flow: FlowRuns, *, until_end: bool) -> Job:
+def _bytewax_run(flow: FlowRuns, *, until_end: bool, file: Path | None = None, store: Path | None = None) -> Job:
     state = flow.state("bytewax")
-    target = f"pynomaly_flows.target:flow({str(flow.file)!r}, {str(state)!r}, until_end={until_end})"
-    command = ("-m", "bytewax.run", target, "-r", str(state / "recovery"), "-s", "1", "-b", "0")
+    target = f"pynomaly_flows.target:flow({str(file or flow.file)!r}, {str(state)!r}, until_end={until_end})"
+    command = ("-m", "bytewax.run", target, "-r", str(store or state / "recovery"), "-s", "1", "-b", "0")
     return flow.program.start_python(*command, **flow.environment("bytewax"))
 
 
@@ -70,3 +70,17 @@ def test_a_start_without_the_doctor_is_refused(flow: FlowRuns) -> None:
         assert refused.code != 0
         assert "must be prepared before each start, was not: run `python -m pynomaly_flows.target" in refused.err
         assert len(flow.alerted("bytewax")) == before
+
+
+def test_another_flow_and_another_store_are_refused(flow: FlowRuns, tmp_path: Path) -> None:
+    """What was prepared for one flow on one store starts nothing else: it would begin at zero without a word."""
+    _prepare(flow).wait().succeeded()
+    other = tmp_path / "other.yaml"
+    other.write_text(flow.file.read_text().replace("- ew_zscore", "- running_range"))
+    (tmp_path / "elsewhere").mkdir()
+    wrong_store = _bytewax_run(flow, until_end=True, store=tmp_path / "elsewhere").wait()
+    wrong_flow = _bytewax_run(flow, until_end=True, file=other).wait()
+    assert (wrong_store.code, wrong_flow.code) == (1, 1)
+    assert "bytewax.run must be given -r" in wrong_store.err
+    assert "fingerprint must be" in wrong_flow.err
+    assert flow.alerted("bytewax") == []

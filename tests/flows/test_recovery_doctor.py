@@ -52,6 +52,6 @@ def test_snapshots_from_the_resume_epoch_on_are_deleted(
 ) -> None:
     """The resume epoch is the least frontier of the last execution's workers."""
     file = _store(tmp_path, executions, fronts)
-    assert doctor(tmp_path, _ID) == 9 - kept
+    assert doctor(tmp_path, _ID).deleted == 9 - kept
     assert _epochs(file) == list(range(1, kept + 1))
-    assert doctor(tmp_path, _ID) == 0
+    assert doctor(tmp_path, _ID).deleted == 0

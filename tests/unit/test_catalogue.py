@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 def exposed() -> dict[str, tuple[str, frozenset[str]]]:
     """Return name -> (kind, labels) of what a flow exposes that has told every fact."""
     registry = CollectorRegistry()
-    telemetry = PrometheusTelemetry("f", registry, version="1", heartbeat=Heartbeat(), outputs=("alerts",))
+    telemetry = PrometheusTelemetry("f", registry, version="1", heartbeat=Heartbeat(60.0), outputs=("alerts",))
     stream = Stream("t")
     telemetry.batch_processed(BatchProcessed(stream, 0.1, {Reason.ALERTED: 1}, {Level.WATCH: 1}, 1, {}))
     telemetry.lag_measured(stream, 1)

@@ -133,12 +133,39 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         JsonLinesSink(tmp_path).open(None)
 
 
-def test_a_foreign_position_is_refused(path: Path) -> None:
-    """Bytes that are no position of ours stop the flow."""
-    with pytest.raises(StateError, match="saved position must be the length of a file"):
-        JsonLinesSink(path).open(b"nonsense")
-    with pytest.raises(StateError, match="saved position must be of version 1"):
-        JsonLinesSink(path).open(b'{"bytes":0,"version":2}')
+def test_a_damaged_position_is_refused(path: Path) -> None:
+    """Bytes that are no position of any output stop the flow."""
+    for token in (b"nonsense", b"[]", b'{"bytes":0,"version":2}'):
+        with pytest.raises(StateError, match="saved position must be of version 1"):
+            JsonLinesSink(path).open(token)
+
+
+def test_a_position_of_another_file_cuts_nothing(tmp_path: Path) -> None:
+    """The output was moved to a file that holds more: what is in it stays, and a crash repeats nothing in it."""
+    ledger = tmp_path / "ledger"
+    before = write(JsonLinesSink(tmp_path / "before", ledger=ledger), None, ONE)
+    moved = tmp_path / "moved"
+    moved.write_bytes(b'{"theirs":true}\n' * 3)
+    for message in (TWO, THREE):  # the first start crashes before its first checkpoint
+        write(JsonLinesSink(moved, ledger=ledger), before, message)
+    assert moved.read_bytes() == b'{"theirs":true}\n' * 3 + b'{"n":3}\n'
+
+
+def test_an_output_that_comes_back_to_a_file_keeps_its_lines(tmp_path: Path) -> None:
+    """What the ledger says of an earlier start is not taken for this one."""
+    ledger, first, second = tmp_path / "ledger", tmp_path / "first", tmp_path / "second"
+    at_first = write(JsonLinesSink(first, ledger=ledger), None, ONE)
+    at_second = write(JsonLinesSink(second, ledger=ledger), at_first, TWO)
+    write(JsonLinesSink(first, ledger=ledger), at_second, THREE)
+    assert first.read_bytes() == b'{"n":1}\n{"n":3}\n'
+
+
+def test_a_position_of_a_topic_is_a_first_opening(path: Path, tmp_path: Path) -> None:
+    """An output may move from a topic to a file."""
+    path.parent.mkdir()
+    path.write_bytes(b'{"mine":true}\n')
+    write(JsonLinesSink(path, ledger=tmp_path / "ledger"), b"{}", ONE)
+    assert path.read_bytes() == b'{"mine":true}\n{"n":1}\n'
 
 
 def test_a_full_disk_is_a_delivery_error(path: Path) -> None:

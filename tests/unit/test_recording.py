@@ -110,6 +110,11 @@ class ListSource:
         self._streams = streams
         self.opened: list[ListReader] = []
 
+    @property
+    def partitions_may_go(self) -> bool:
+        """A list keeps its partitions."""
+        return False
+
     def partitions(self) -> list[str]:
         """Return the names of the streams."""
         return list(self._streams)

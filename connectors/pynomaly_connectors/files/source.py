@@ -48,6 +48,11 @@ class FileRecordSource:
         self._record = record
         self._scan = scan
 
+    @property
+    def partitions_may_go(self) -> bool:
+        """Files that were read are archived or deleted."""
+        return True
+
     def partitions(self) -> list[str]:
         """Name the files as the path or glob of the flow matches them, sorted.
 

@@ -44,6 +44,11 @@ class KafkaRecordSource:
         self._open: set[int] = set()
         self._lock = Lock()
 
+    @property
+    def partitions_may_go(self) -> bool:
+        """A topic loses no partition; another topic has others."""
+        return False
+
     def partitions(self) -> list[str]:
         """Name the partitions that the topic has now.
 

@@ -31,6 +31,11 @@ class MemoryRecordSource:
         self._decoder = decoder
         self._broker = broker(spec.broker)
 
+    @property
+    def partitions_may_go(self) -> bool:
+        """A topic loses no partition."""
+        return False
+
     def partitions(self) -> list[str]:
         """Name the partitions that the topic has now."""
         return [f"{stream.name}:{stream.partition}" for stream in self._broker.streams(self._spec.topic)]

@@ -60,6 +60,11 @@ class PartitionReader(Protocol):
 class RecordSource(Protocol):
     """An input with a fixed set of partitions."""
 
+    @property
+    def partitions_may_go(self) -> bool:
+        """Whether a partition may be gone at a later start, as a file is that was archived; else that is an error."""
+        ...
+
     def partitions(self) -> list[str]:
         """Name the partitions in a stable order; the names are keys of the recovery store.
 

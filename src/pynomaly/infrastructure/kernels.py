@@ -8,10 +8,12 @@ NumPy, numba and LLVM versions and of the CPU. A kernel is written there as a so
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
 import importlib.util
 import inspect
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -129,7 +131,15 @@ def _writable(root: Path) -> Path:
         with tempfile.TemporaryFile(dir=root):
             return root
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="pynomaly-kernels-"))
+        return _own_root()
+
+
+@cache
+def _own_root() -> Path:
+    """Return the folder of this process, where the user's cache cannot be written."""
+    root = Path(tempfile.mkdtemp(prefix="pynomaly-kernels-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return root
 
 
 def _write_once(file: Path, source: str) -> None:

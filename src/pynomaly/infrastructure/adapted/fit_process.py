@@ -11,13 +11,16 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import IO, cast
+from typing import IO, Final, cast
 
 from pynomaly.domain.error import TransientError
 from pynomaly.infrastructure.adapted.fitting import FitResult, Fits, FitTask, decode_result
 from pynomaly.infrastructure.adapted.frame import read_frame, write_frame
 
 #: One thread for every numerical library, and one order for Python's sets: a fit has one result on one CPU target.
+#: How long one fit may take [s].
+FIT_TIMEOUT_S: Final = 300.0
+
 _PINNED = {
     "BLIS_NUM_THREADS": "1",
     "LOKY_MAX_CPU_COUNT": "1",
@@ -44,7 +47,7 @@ class FitProcess:
         How long one fit may take, the start of the process included [s]; then the process is killed.
     """
 
-    def __init__(self, fit_timeout_s: float = 300.0) -> None:
+    def __init__(self, fit_timeout_s: float = FIT_TIMEOUT_S) -> None:
         self._fit_timeout_s = fit_timeout_s
         self._tasks: queue.SimpleQueue[tuple[FitTask, Future[FitResult]] | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,7 +96,7 @@ class SharedFitProcess:
     It lives from the first lease to the last `close`.
     """
 
-    def __init__(self, fit_timeout_s: float = 300.0) -> None:
+    def __init__(self, fit_timeout_s: float = FIT_TIMEOUT_S) -> None:
         self._fit_timeout_s = fit_timeout_s
         self._lock = threading.Lock()
         self._fits = FitProcess(fit_timeout_s)

@@ -14,7 +14,7 @@ from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import Event, ModelRefitFailed, ModelRefitted, event_id
 from pynomaly.domain.record import Float64Matrix, Int64Column
 from pynomaly.domain.state import StateImage
-from pynomaly.infrastructure.adapted.fit_process import SharedFitProcess
+from pynomaly.infrastructure.adapted.fit_process import FIT_TIMEOUT_S, SharedFitProcess
 from pynomaly.infrastructure.adapted.fitting import FitFailure, FitResult, Fits, FitTask
 from pynomaly.infrastructure.adapted.group_image import pack_groups, unpack_groups
 from pynomaly.infrastructure.adapted.origin import Origin, json_params
@@ -200,7 +200,7 @@ def pyod_part(
     refit_every: int = 500,
     adopt_after: int = 250,
     group_by: GroupBy = "series",
-    fit_timeout_s: float = 300.0,
+    fit_timeout_s: float = FIT_TIMEOUT_S,
 ) -> AdaptedPartFactory:
     """Return a factory of `PyodPart`, after checking everything about it once; its parts share one fit process.
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Longer than an output may be retried (`delivery_timeout_s`, 300 s): waiting for a broker is no hang.
-PATIENCE_S = 360.0
-
 
 class Heartbeat:
     """Time since the loop last came round.
@@ -15,12 +12,12 @@ class Heartbeat:
     Parameters
     ----------
     patience_s
-        How long the loop may stay away before it counts as hanging [s].
+        How long the loop may stay away before it counts as hanging [s]; more than it may wait for a broker or a fit.
     clock
         Monotonic seconds.
     """
 
-    def __init__(self, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience_s = patience_s
         self._clock = clock
         self._last = clock()

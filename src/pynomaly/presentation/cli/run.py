@@ -16,6 +16,7 @@ from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile, StateFolderOption, default_state_folder
 
 if TYPE_CHECKING:
+    from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Tally
     from pynomaly.application.telemetry import Telemetry
     from pynomaly.bootstrap import Services
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pynomaly_flows.engine_step import Trace
 
 _LOGGER: Final = "pynomaly.run"
+_MARGIN_S: Final = 60.0
 
 
 class LogLevel(StrEnum):
@@ -149,7 +151,7 @@ def _listeners(services: Services, tally: Tally, listen: str) -> Generator[Telem
     from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
     from pynomaly.infrastructure.telemetry.metrics import PrometheusTelemetry
 
-    registry, heartbeat = CollectorRegistry(), Heartbeat()
+    registry, heartbeat = CollectorRegistry(), Heartbeat(_longest_wait_s(services.spec) + _MARGIN_S)
     prometheus = PrometheusTelemetry(
         services.plan.name,
         registry,
@@ -161,6 +163,19 @@ def _listeners(services: Services, tally: Tally, listen: str) -> Generator[Telem
     with MetricsEndpoint(listen, registry, heartbeat.problem) as endpoint:
         structlog.get_logger(_LOGGER).info("metrics_served", url=f"{endpoint.url}/metrics")
         yield Tee(tally, prometheus)
+
+
+def _longest_wait_s(spec: FlowSpec) -> float:
+    """Return how long a flow that is well may stand still: for a broker, or for fits that stand in one queue."""
+    from pynomaly.application.spec.detect import PyodPart
+    from pynomaly.application.spec.sink import KafkaSink
+    from pynomaly.infrastructure.adapted.fit_process import FIT_TIMEOUT_S
+
+    output = spec.output
+    sinks = (output.alerts, output.dead_letters, output.late, output.outcomes)
+    deliveries = (sink.delivery_timeout_s for sink in sinks if isinstance(sink, KafkaSink))
+    fits = FIT_TIMEOUT_S * sum(isinstance(part.spec, PyodPart) for part in spec.parts)
+    return max([fits, *deliveries])
 
 
 def _refitted_parts(services: Services) -> list[str]:
