@@ -42,6 +42,6 @@ pin:
     {{ bin }}/uv pip compile --universal --python-version 3.11 --all-extras --no-annotate --no-header \
         --no-emit-index-url pyproject.toml -o constraints.txt
 
-# Measure against named peers; names of parts run only those.
-bench *names:
-    {{ bin }}/python benchmarks {{ names }}
+# Measure against named peers, such as `just bench --only kernels`.
+bench *arguments:
+    {{ bin }}/python benchmarks {{ arguments }}

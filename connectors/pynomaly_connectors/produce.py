@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, get_args
 
+from pynomaly.application.exit_status import exit_code_of
 from pynomaly.application.ports import RecordSource
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.record import RecordSpec, TimeFormat, TimeSpec
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.application.spec.source import DatasetSource, FileSource
-from pynomaly.domain.error import ConfigError, DeliveryError, PynomalyError
+from pynomaly.domain.error import PynomalyError
 from pynomaly.domain.record import RecordBatch
 from pynomaly_connectors.datasets import DatasetRecordSource
 from pynomaly_connectors.files.source import FileRecordSource
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sent = _send(options, world)
     except PynomalyError as error:
         sys.stderr.write(f"{error}\n")
-        return _exit_status(error)
+        return exit_code_of(error)
     sys.stderr.write(f"{sent} records sent to {options.topic}\n")
     return os.EX_OK
 
@@ -103,16 +104,6 @@ def _file_name(batch: RecordBatch, _row: int) -> str:
 
 def _series_key(batch: RecordBatch, row: int) -> str:
     return batch.key[row].decode()
-
-
-def _exit_status(error: PynomalyError) -> int:
-    match error:
-        case ConfigError():
-            return os.EX_CONFIG
-        case DeliveryError():
-            return os.EX_IOERR
-        case _:
-            return os.EX_UNAVAILABLE
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import bytewax.operators as op
 from pynomaly.application.engine import DetectionResult, Engine, EngineFactory
 from pynomaly.application.observe import observe
 from pynomaly.application.telemetry import Telemetry
+from pynomaly.domain.error import StateError
 from pynomaly.domain.record import RecordBatch, Stream
 
 #: Makes what is entered while a batch is judged: a span of a trace, or nothing.
@@ -65,6 +66,14 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
     def _open(self, batch: RecordBatch) -> Engine:
         self._engine = self._engine_for(batch.stream)
         if self._state:
-            self._engine.restore(self._state)
+            _restore(self._engine, self._state)
         self._state = None
         return self._engine
+
+
+def _restore(engine: Engine, state: bytes) -> None:
+    """Restore an engine; the engine itself knows nothing of folders and flags, by which an operator gets out."""
+    try:
+        engine.restore(state)
+    except StateError as error:
+        raise StateError(f"{error}; give the flow its own --state folder, or start over with --reset-state") from error

@@ -70,7 +70,7 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
             folder.reset()
         folder.prepare(FlowIdentity(services.plan.name, services.plan.fingerprint))
         known = folder.take_prepared()
-        source = Source(services.source, drain, telemetry, known, bounded=options.until_end)
+        source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=options.until_end)
         outputs = services.outputs(folder.outputs)
         with guarded_unpickling(), drain.on_signals(), _own_errors(), _closing(services.engine_for) as engine_for:
             flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry, trace)

@@ -7,6 +7,7 @@
       recovery/             Bytewax's store: snapshots as our own checksummed bytes
       recovery/flow.json    whose state this is: flow, fingerprint, identity of the store
       outputs/              how long each output file was before the first record
+      starts/               where `start: latest` was at the first start
       prepared              exists between the doctor and the start: no store is resumed without the doctor
 """
 
@@ -51,6 +52,11 @@ class StateFolder:
     def outputs(self) -> Path:
         """Ledger of output files."""
         return self.root / "outputs"
+
+    @property
+    def starts(self) -> Path:
+        """Ledger of where the input began."""
+        return self.root / "starts"
 
     @property
     def identity(self) -> Path:
@@ -135,7 +141,7 @@ class StateFolder:
         """
         try:
             self.prepared.unlink(missing_ok=True)
-            for folder in (self.outputs, self.recovery):  # alone, a store is sound; a ledger would tell of a loss
+            for folder in (self.outputs, self.starts, self.recovery):  # in this order: a ledger alone tells of a loss
                 if folder.exists():
                     shutil.rmtree(folder)
         except OSError as error:

@@ -47,7 +47,7 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     drain = Drain()
     drain.install()
     telemetry = NoTelemetry()
-    source = Source(services.source, drain, telemetry, known, bounded=until_end)
+    source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=until_end)
     dataflow = build_dataflow(
         services.plan.name, source, services.engine_for, services.outputs(folder.outputs), telemetry
     )

@@ -55,8 +55,8 @@ class Services:
         The flow as the operator wrote it.
     plan
         The same, resolved.
-    source
-        Its input.
+    source_for
+        Makes its input, given the folder of the state that keeps where it began (None: nothing is resumed).
     engine_for
         Makes the engine of a stream.
     outputs
@@ -65,9 +65,14 @@ class Services:
 
     spec: FlowSpec
     plan: FlowPlan
-    source: RecordSource
+    source_for: Callable[[Path | None], RecordSource]
     engine_for: EngineFactory
     outputs: Callable[[Path | None], tuple[Output, ...]]
+
+    @property
+    def source(self) -> RecordSource:
+        """Its input, for one pass from the beginning."""
+        return self.source_for(None)
 
     @property
     def checkpoint_every_s(self) -> float:
@@ -87,7 +92,7 @@ def services_of(spec: FlowSpec) -> Services:
     return Services(
         spec=spec,
         plan=plan,
-        source=_source(spec),
+        source_for=partial(_source, spec),
         engine_for=engine_factory(plan),
         outputs=partial(_outputs, spec, plan),
     )
@@ -194,10 +199,10 @@ def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...]) -> AdaptedPart
             assert_never(spec)
 
 
-def _source(spec: FlowSpec) -> RecordSource:
+def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
     match spec.source:
         case KafkaSource():
-            return KafkaRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
+            return KafkaRecordSource(spec.source, _json_decoder(spec, spec.source.decoder), ledger=starts)
         case MemorySource():
             return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
         case FileSource():

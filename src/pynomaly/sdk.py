@@ -82,8 +82,8 @@ class Engine:
     values
         Names of the value columns; numbers in an array.
     detectors
-        Names, ``"NAME:option=value,..."`` or mappings as in a flow file; none: `seasonal_slot` (where there is a
-        time), `ew_zscore` and `running_range` together.
+        Names, ``"NAME:option=value,..."`` or mappings as in a flow file; none: `seasonal_slot` and
+        `running_range` where there is a time, `ew_zscore` and `running_range` where there is none.
     time, time_format
         Name of the time and how it is written where it is text or a number; None: no clock.
     series
@@ -178,6 +178,8 @@ class Engine:
         ------
         ConfigError
             When a column does not exist.
+        TypeError
+            When the frame is none of these.
         """
         tables = [self._table.rows(result) for result in self._results(frame)]
         return _like(frame, joined(tables, self._table.names))
@@ -299,6 +301,8 @@ def detect(
     ------
     ConfigError
         With everything that is wrong with the arguments.
+    TypeError
+        When the frame is of no kind that `Engine.process` takes.
     """
     engine = Engine(value, detector, time=time, time_format=time_format, series=series, levels=levels)
     return engine.process(frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ _IMPURE = {
     "asyncio", "datetime", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil",
     "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading", "time", "uuid",
 }  # fmt: skip
+_LOG_LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 _EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "base", "misc", "manager", "service", "impl"}
 
 
@@ -81,3 +83,22 @@ def test_only_the_edge_reads_the_environment() -> None:
         "src/pynomaly/presentation/cli/environment.py",
         "src/pynomaly/infrastructure/adapted/fit_process.py",
     }
+
+
+def _logged(path: Path) -> Iterator[ast.Call]:
+    """Yield the calls that write a log line: on a module's logger, or on one that structlog gives."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LOG_LEVELS:
+            logger = ast.unparse(node.func.value)
+            if logger in {"_log", "log", "_logger", "logger"} or "get_logger(" in logger or "getLogger(" in logger:
+                yield node
+
+
+@pytest.mark.parametrize("path", _PRODUCT, ids=_name)
+def test_log_events_are_constant_words(path: Path) -> None:
+    """A log line is one event in snake_case with its facts beside it, never a sentence made of them."""
+    for call in _logged(path):
+        event = call.args[0] if len(call.args) == 1 else None
+        word = event.value if isinstance(event, ast.Constant) else None
+        assert isinstance(word, str), ast.unparse(call)
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", word), ast.unparse(call)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage] - documented there
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # pyright: ignore[reportPrivateImportUsage] - documented there
 
 from brokers.mock_cluster import MockCluster
 
@@ -52,6 +52,11 @@ class KafkaTopics:
             new = NewTopic(topic, partitions, 1, config=settings)
             self._admin.create_topics([new])[topic].result(DEADLINE_S)
         until(lambda: self._led(topic, partitions), f"topic {topic} has leaders")
+
+    def grow(self, topic: str, partitions: int) -> None:
+        """Give a topic more partitions, up to a number, and wait until every one has a leader."""
+        self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(DEADLINE_S)
+        until(lambda: self._led(topic, partitions), f"topic {topic} has {partitions} leaders")
 
     def delete(self, topic: str) -> None:
         """Delete a topic and wait until it is gone."""

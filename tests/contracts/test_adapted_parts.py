@@ -224,7 +224,7 @@ def test_foreign_state_is_refused(case: Case) -> None:
     for section in ("settings", "libraries"):
         for name in header[section]:
             altered = {**header, section: {**header[section], name: "other"}}
-            with pytest.raises(StateError, match=rf"part: {name} must be .* --reset-state"):
+            with pytest.raises(StateError, match=rf"part: {name} must be .*, or go on without the state"):
                 case.part().restore(StateImage(altered, image.sections))
 
 

@@ -117,18 +117,24 @@ def test_partitions_may_be_asked_in_turn(log: RecordLog) -> None:
         reader.close()
 
 
-def test_a_bounded_read_ends_where_the_input_ended_at_open(log: RecordLog) -> None:
-    """Records that come later are not read, and the end is never taken back."""
+@pytest.mark.parametrize("batch_records", [4, 5, 100])
+def test_a_bounded_read_ends_where_the_input_ended_at_open(log: RecordLog, batch_records: int) -> None:
+    """Records that come later are left for the next read, which begins with the first of them."""
     log.create(1)
     log.append(0, numbers(10))
-    source = log.source(batch_records=4)
-    reader = source.open(source.partitions()[0], None, bounded=True)
+    source = log.source(batch_records)
+    name = source.partitions()[0]
+    reader = source.open(name, None, bounded=True)
     assert not reader.at_end
     log.append(0, numbers(10, 10))
     assert values(read(reader)) == numbers(10)
     assert reader.poll() is None
     assert reader.at_end
+    position = reader.position()
     reader.close()
+    again = log.source().open(name, position, bounded=True)
+    assert values(read(again)) == numbers(10, 10)
+    again.close()
 
 
 def test_an_empty_partition_is_at_its_end(log: RecordLog) -> None:

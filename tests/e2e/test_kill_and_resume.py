@@ -20,7 +20,7 @@ from brokers.kafka_topics import KafkaTopics, until
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Program
 from e2e.size import size
-from e2e.traffic import PacedSender, Traffic, spread
+from e2e.traffic import PacedSender, Traffic, send, spread
 from e2e.verifier import assert_one_outcome_each, durable_epoch, lines, offsets
 
 _RATE = size(5_000, 20_000)
@@ -86,6 +86,25 @@ def test_a_kill_in_the_first_epoch_changes_nothing(flow: FlowRuns) -> None:
         assert job.kill().code == -9
         assert durable_epoch(flow.state("broken")) is None
     assert _finish_and_compare(flow, least_alerts=1) > 0
+
+
+def test_a_kill_in_the_first_epoch_skips_nothing_of_the_latest(
+    kafka: KafkaTopics, program: Program, tmp_path: Path, unique_name: Callable[[str], str]
+) -> None:
+    """Started at the end of the topic and killed before anything is durable, the flow begins where it began before."""
+    changes = {"alert": TALKATIVE, "source": {"start": "latest"}}
+    flow = FlowRuns.of("kafka", changes, program, kafka, tmp_path / "flow.yaml", unique_name("readings"), every="10m")
+    flow.create_topics(_PARTITIONS, ("broken",))
+    old = send(flow.bootstrap, flow.readings, Traffic(_SERIES, 50, _PARTITIONS).records())
+    before = offsets(flow.bootstrap, flow.readings)
+    assert len(before) == old
+    job = flow.start("broken")
+    until(lambda: any((flow.state("broken") / "starts").glob("*.json")), "the flow has begun", 60.0)
+    with _producing(flow):
+        until(lambda: len(flow.alerted("broken")) > 0, "a first alert", 60.0)
+        assert job.kill().code == -9
+    flow.finish("broken")
+    assert_one_outcome_each(lines(flow.outcomes("broken")), offsets(flow.bootstrap, flow.readings) - before)
 
 
 def test_sigterm_loses_and_repeats_nothing(flow: FlowRuns) -> None:

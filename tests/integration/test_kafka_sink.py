@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,10 @@ from brokers.mock_cluster import MockCluster
 from pynomaly.application.ports import Message
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.domain.error import DeliveryError, MissingInputError
+from pynomaly.domain.event import RecordRejected
+from pynomaly.domain.outcome import Reason
+from pynomaly.domain.record import RawRecord, Stream
+from pynomaly_connectors.codecs.cloudevents import encode
 from pynomaly_connectors.kafka.sink import KafkaMessageSink
 
 PRODUCE = 0
@@ -104,6 +109,25 @@ def test_closing_does_not_wait_for_absent_brokers(fragile: KafkaTopics, mock_clu
     writer.close()
     writer.close()
     assert time.monotonic() - since < 3
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("size", [1_000_000, 5_000_000])
+def test_a_dead_letter_of_any_record_is_delivered(
+    kafka: KafkaTopics, unique_name: Callable[[str], str], size: int
+) -> None:
+    """Neither client nor topic refuse it as they are by default: else a flow would stop at its record for ever."""
+    topic = unique_name("dead")
+    kafka.create(topic)
+    raw = RawRecord(random.Random(7).randbytes(size), b"pump-1", (("trace", b"t" * 500),))
+    letter = encode(RecordRejected("0f", "pumps", Stream("vibration", 2, "id"), 45, Reason.TOO_LARGE, raw))
+    writer = sink(kafka.bootstrap, topic).open(None)
+    writer.write([letter, letter])
+    writer.flush()
+    found = kafka.read(topic)
+    assert [message.value() for message in found] == [letter.value, letter.value]
+    assert len(letter.value) > 990_000
+    writer.close()
 
 
 @pytest.mark.kafka

@@ -20,7 +20,7 @@ from brokers.kafka_topics import QUIET, KafkaTopics, until
 from brokers.record_logs import RECORDS, payload
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
-from pynomaly.domain.error import MissingInputError, StateError, UnavailableError
+from pynomaly.domain.error import MissingInputError, StateError, TransientError, UnavailableError
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import RawRecord
 from pynomaly_connectors.codecs.choose import json_decoder
@@ -208,6 +208,36 @@ def test_a_topic_replaced_under_a_reader_is_told(
     reader.close()
 
 
+def test_partitions_added_under_a_reader_are_told(kafka: KafkaTopics, topic: str) -> None:
+    """Their records would wait for nobody; the next start reads them."""
+    clock = Clock()
+    source = KafkaRecordSource(spec(kafka.bootstrap, topic), json_decoder(RECORDS, "portable"), clock)
+    reader = source.open(source.partitions()[0], None, bounded=False)
+    kafka.grow(topic, 3)
+    clock.ahead_s = EVERY_S
+    with pytest.raises(
+        TransientError, match=r"must have the 1 partitions .* started with, has 3: start the flow again"
+    ):
+        values(reader, lambda _found: False)
+    reader.close()
+
+
+def test_partitions_added_under_a_bounded_read_are_of_no_concern(kafka: KafkaTopics, topic: str) -> None:
+    """It ends with what the topic held when it began."""
+    clock = Clock()
+    kafka.append(topic, 0, [payload(number) for number in range(10)])
+    source = KafkaRecordSource(spec(kafka.bootstrap, topic, batch_records=1), json_decoder(RECORDS, "portable"), clock)
+    reader = source.open(source.partitions()[0], None, bounded=True)
+    kafka.grow(topic, 3)
+
+    def later(_found: list[float]) -> bool:
+        clock.ahead_s += EVERY_S
+        return reader.at_end
+
+    assert values(reader, later) == [*map(float, range(10))]
+    reader.close()
+
+
 def test_starting_at_the_latest_skips_what_is_there(kafka: KafkaTopics, topic: str) -> None:
     """The start is a concrete offset at once: what comes between opening and a crash is not lost."""
     kafka.append(topic, 0, [payload(number) for number in range(3)])
@@ -238,6 +268,24 @@ def test_a_bounded_read_ends_behind_transaction_markers(kafka: KafkaTopics, topi
     assert values(reader, lambda _found: reader.at_end) == [*map(float, range(5)), *map(float, range(20, 25))]
     assert LogPosition.from_bytes(reader.position()).offset == 18  # 15 records and 3 markers
     reader.close()
+
+
+def test_a_bounded_read_that_ends_in_a_hole_leaves_what_comes_later(kafka: KafkaTopics, topic: str) -> None:
+    """A batch that lies behind the end as a whole is for the next read: its first record is not passed over."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic}, logger=QUIET)
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    for number in range(5):
+        producer.produce(topic, payload(number))
+    producer.commit_transaction(20)  # offset 5 is its marker
+    reader = opened(spec(kafka.bootstrap, topic, batch_records=5), bounded=True)
+    kafka.append(topic, 0, [payload(6), payload(7)])
+    assert values(reader, lambda _found: reader.at_end) == [*map(float, range(5))]
+    position = reader.position()
+    reader.close()
+    again = opened(spec(kafka.bootstrap, topic), position, bounded=True)
+    assert values(again, lambda _found: again.at_end) == [6.0, 7.0]
+    again.close()
 
 
 def test_a_confirmed_position_is_the_groups_offset(

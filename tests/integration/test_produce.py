@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from brokers.kafka_topics import KafkaTopics, until
+from brokers.mock_cluster import MockCluster
 from pynomaly_connectors.produce import parser
 
 COMMAND = [sys.executable, "-m", "pynomaly_connectors.produce"]
@@ -43,6 +44,18 @@ def test_silent_cluster_is_unavailable(tmp_path: Path) -> None:
     assert ended.returncode == os.EX_UNAVAILABLE
     assert bootstrap in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_missing_topic_and_missing_file_are_missing_input(
+    shared_mock_cluster: MockCluster, unique_name: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The same status as that of every other program for what does not exist."""
+    topic, cluster = unique_name("rows"), ("--bootstrap", shared_mock_cluster.bootstrap)
+    ended = produce(tmp_path, *cluster, "--topic", topic, "--dataset", "water_flow")
+    assert (ended.returncode, "must exist, was missing" in ended.stderr) == (os.EX_NOINPUT, True)
+    shared_mock_cluster.create_topic(topic)
+    ended = produce(tmp_path, *cluster, "--topic", topic, "--csv", "nothing-*.csv")
+    assert (ended.returncode, "must match at least one file" in ended.stderr) == (os.EX_NOINPUT, True)
 
 
 @pytest.mark.kafka

@@ -15,7 +15,8 @@ _RECORDS = 2_500  # at a half-life of 100 enough for the weights to be rescaled 
 
 
 def _bins(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.clip(np.floor((np.log(scores + 1e-12) - _LOWEST) / log(_RATIO)), 0, 255).astype(np.int64)
+    """Return where scores stand on the grid: as high as they come, below e^-14 all the same."""
+    return np.maximum(np.floor((np.log(scores + 1e-12) - _LOWEST) / log(_RATIO)), 0).astype(np.int64)
 
 
 def _edge(index: int) -> float:
@@ -25,13 +26,15 @@ def _edge(index: int) -> float:
 def _plain_severity(past: NDArray[np.float64], score: float, options: CalibrationOptions, limit: float) -> float:
     """Return -log10 of the tail probability of ``score``; ``limit`` is the share of weight allowed in the tail."""
     ages = np.arange(len(past), 0, -1)  # of a record that is about to be learned: 0
-    mass = np.bincount(_bins(past), 0.5 ** (ages / options.half_life), minlength=256)
-    first = 256  # of the tail
+    places = _bins(past)
+    last = max(int(places.max()), int(_bins(np.array([score]))[0]))
+    mass = np.bincount(places, 0.5 ** (ages / options.half_life), minlength=last + 1)
+    first = last + 1  # of the tail
     while first > 0 and mass[first - 1 :].sum() <= limit * mass.sum():
         first -= 1
     position, threshold = log(score + 1e-12), _edge(first)
     if position > threshold:
-        excess = sum(mass[i] * (_edge(i) + log(_RATIO) / 2 - threshold) for i in range(first, 256))
+        excess = sum(mass[i] * (_edge(i) + log(_RATIO) / 2 - threshold) for i in range(first, last + 1))
         mean_excess = max((excess + 3 * 0.08) / (mass[first:].sum() + 3), 0.02)
         return -log10(1 - options.quantile) + (position - threshold) / mean_excess * log10(e)
     own = int(_bins(np.array([score]))[0])
@@ -47,9 +50,12 @@ def _score_series() -> dict[str, NDArray[np.float64]]:
         "mostly zero": rng.exponential(size=_RECORDS) * (rng.random(_RECORDS) < 0.05),
         "constant": np.full(_RECORDS, 2.5),
         "few values": rng.integers(0, 4, _RECORDS).astype(float),
-        "beyond all bins": np.exp(rng.normal(0.0, 12.0, _RECORDS)),
+        "wide": np.exp(rng.normal(-4.0, 2.5, _RECORDS)),
         "changing": abs(rng.normal(size=_RECORDS)) * np.repeat([1.0, 50.0, 0.001, 1.0, 1.0], _RECORDS // 5),
         "with gaps": np.where(rng.random(_RECORDS) < 0.3, nan, rng.exponential(size=_RECORDS)),
+        "up to the highest bin": 200.0 * np.exp(rng.normal(0.0, 0.3, _RECORDS)),
+        "above all bins": 1e4 * np.exp(rng.normal(0.0, 0.3, _RECORDS)),
+        "far above all bins": 1e9 * np.exp(rng.normal(0.0, 1.5, _RECORDS)),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pynomaly.application.spec.adhoc import Columns, adhoc_flow, detector_entry
+from pynomaly.application.spec.adhoc import Columns, Entry, adhoc_flow, detector_entry
 from pynomaly.application.spec.record import NoTime
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.outcome import Level
@@ -44,6 +44,8 @@ def test_columns_levels_and_options_arrive() -> None:
         ("a:guard.severity=3,guard.patience=5", {"detector": "a", "guard": {"severity": 3, "patience": 5}}),
         ("river/HalfSpaceTrees:params.n_trees=5", {"river": "HalfSpaceTrees", "params": {"n_trees": 5}}),
         ("pyod/ECOD", {"pyod": "ECOD"}),
+        ("a:fields=Pressure", {"detector": "a", "fields": ["Pressure"]}),
+        ("pyod/ECOD:fields=0+1.5+on,window=500", {"pyod": "ECOD", "fields": ["0", "1.5", "on"], "window": 500}),
         ("a:word=b=c", {"detector": "a", "word": "b=c"}),
     ],
 )
@@ -58,6 +60,15 @@ def test_an_option_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         detector_entry(text)
     assert caught.value.problems[0].path == text
+
+
+@pytest.mark.parametrize("entry", ["seasonal_slot", {"detector": "seasonal_slot", "as": "daily"}])
+def test_no_time_of_day_without_a_clock(entry: Entry) -> None:
+    """A seasonal detector would warm up for ever."""
+    with pytest.raises(ConfigError) as caught:
+        adhoc_flow(_SOURCE, Columns(("v",)), ["ew_zscore", entry])
+    assert [problem.path for problem in caught.value.problems] == ["detectors[1].detector"]
+    assert [part.title for part in adhoc_flow(_SOURCE, Columns(("v",), "t"), [entry]).detectors]
 
 
 def test_everything_wrong_at_once() -> None:

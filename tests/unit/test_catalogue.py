@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
 
+from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.application.spec.schema import flow_schema
 from pynomaly.application.telemetry import BatchProcessed
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
-from pynomaly.infrastructure.telemetry.catalogue import CATALOGUE, PROCESS_METRICS, Metric
+from pynomaly.infrastructure.telemetry.catalogue import CATALOGUE, LAG, PROCESS_METRICS, Metric
 from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
 from pynomaly.infrastructure.telemetry.metrics import PrometheusTelemetry
 from pynomaly.infrastructure.telemetry.page import metrics_page
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "metrics.md"
+RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
 
 
 def exposed() -> dict[str, tuple[str, frozenset[str]]]:
@@ -62,6 +68,28 @@ def test_every_metric_says_what_it_means_and_what_to_do(metric: Metric) -> None:
         assert text.endswith(".")
         assert "|" not in text
         assert "\n" not in text
+
+
+def test_remedies_name_only_keys_that_a_flow_has() -> None:
+    """An operator is told to turn nothing that does not exist, in the catalogue as in the alert rules."""
+    definitions: Any = flow_schema()["$defs"]
+    known = {key for section in definitions.values() for key in section.get("properties", {})}
+    said = [metric.action for metric in (*CATALOGUE, *PROCESS_METRICS)]
+    said += [
+        rule["annotations"]["description"]
+        for group in yaml.safe_load(RULES.read_text())["groups"]
+        for rule in group["rules"]
+    ]
+    sections = "|".join(FlowSpec.model_fields)
+    named = {key for text in said for key in re.findall(rf"\b(?:{sections})\.([a-z_]+)", text)}
+    assert {"batch_records", "every", "series"} <= named <= known
+    assert not [text for text in said if "processes" in text]  # a flow is one process, which reads all partitions
+
+
+def test_growing_lag_has_one_remedy() -> None:
+    """The catalogue and the alert rule give the same advice."""
+    (rule,) = re.findall(r"alert: PynomalyLagGrows.*?description: (.*?)\.\n", RULES.read_text(), re.DOTALL)
+    assert rule in LAG.action
 
 
 @pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)

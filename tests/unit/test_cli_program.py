@@ -28,6 +28,7 @@ from pynomaly.presentation.cli import version
 from pynomaly.presentation.cli.exit_status import error_lines, exit_code
 from pynomaly.presentation.cli.main import app, main
 from pynomaly.presentation.cli.page import command_page
+from pynomaly.presentation.cli.result import OutputError
 
 _PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 _RUN = [sys.executable, "-c", "import sys; from pynomaly.presentation.cli.main import main; sys.exit(main())"]
@@ -107,6 +108,8 @@ def test_a_command_line_that_cannot_be_read(
         (BadRecordError("a"), 65),
         (TransientError("a"), 75),
         (DeliveryError("a"), 75),
+        (OutputError("a"), 74),
+        (PermissionError(13, "Permission denied"), 74),
         (KeyboardInterrupt(), 130),
         (BrokenPipeError(), 141),
         (ZeroDivisionError(), 70),

@@ -62,6 +62,15 @@ def test_a_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "--plot: must end in .png" in capfd.readouterr().err
 
 
+def test_a_picture_of_batches_that_close_no_window(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Batches much shorter than a window draw the same as long ones."""
+    (tmp_path / "windowed.yaml").write_text(_WINDOWED)
+    for picture, size in (("small.svg", ["--batch-records", "3"]), ("large.svg", [])):
+        assert main(["replay", "windowed.yaml", "--plot", picture, *size]) == 0, capfd.readouterr().err
+    small, large = ((tmp_path / f"{size}.svg").read_text() for size in ("small", "large"))
+    assert small.count("<path") == large.count("<path")
+
+
 @pytest.mark.parametrize("option", ["--output", "--outcomes"])
 def test_the_flows_own_files_are_safe(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A replay must not overwrite what the live flow has written, however its path is spelled."""

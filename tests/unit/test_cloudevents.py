@@ -196,6 +196,16 @@ def test_a_dead_letter_keeps_the_record_as_it_arrived() -> None:
     )
 
 
+def test_a_dead_letter_stays_below_what_a_topic_takes() -> None:
+    """A record that no message can take loses its end, and two more headers say so."""
+    raw = RawRecord(b"x" * 3_000_000, b"k", (("trace", b"t1"),))
+    message = encode(replace(REJECTED, reason=Reason.TOO_LARGE, raw=raw))
+    size = len(message.value) + sum(len(name) + len(value) for name, value in message.headers)
+    assert 990_000 < len(message.value) < size < 1_048_000
+    assert (message.key, message.headers[0]) == (b"k", ("trace", b"t1"))
+    assert message.headers[-2:] == (("pynomaly.truncated", b"value"), ("pynomaly.value_bytes", b"3000000"))
+
+
 def test_the_dead_letter_of_a_tombstone_is_no_tombstone() -> None:
     """A null value would delete the dead letters of the same key in a compacted topic."""
     message = encode(replace(REJECTED, reason=Reason.NO_PAYLOAD, raw=RawRecord(None, b"k")))

@@ -68,7 +68,13 @@ def test_contribution_is_soft_and_capped(severity: float, expected: float) -> No
 )
 def test_held_back(direction: int, absolute: float, relative: float, x: float, expected: float, held: int) -> None:
     """Direction is judged before size; where nothing is expected, nothing is held back."""
-    rules = row(direction=direction, minimum_absolute=absolute, minimum_relative=relative)
+    rules = row(
+        direction=direction,
+        minimum_absolute=absolute,
+        minimum_relative=relative,
+        guard_severity=np.inf,
+        guard_patience=0,
+    )
     assert held_back(rules[0], x, expected) == held
 
 

@@ -257,6 +257,29 @@ def test_following_goes_on_from_a_position(followed: Callable[[str], tuple[Path,
     assert values(drained(opened(file, position))) == [2]
 
 
+@pytest.mark.parametrize(
+    ("name", "whole", "begun", "rest"),
+    [
+        ("x.jsonl", jsonl(1), line(2)[:7], line(2)[7:] + "\n"),
+        ("x.jsonl", jsonl(1), line(2), "\n"),
+        ("x.jsonl", "", line(2)[:7], line(2)[7:] + "\n"),
+        ("x.csv", csv(1), f"{T_MS},2", "2\n"),
+        ("x.csv", "t,v,x\n" + f"{T_MS},1,y\n", f'{T_MS},22,"a\nb', 'c"\n'),
+        ("x.csv", "", "t,", f"v\n{T_MS},22\n"),
+    ],
+)
+def test_a_bounded_read_of_a_followed_file_leaves_an_unfinished_line(
+    tmp_path: Path, name: str, whole: str, begun: str, rest: str
+) -> None:
+    """Half a record is not judged, and the next read begins with its first byte."""
+    file = write(tmp_path / name, whole + begun)
+    reader = opened(file, follow=True)
+    assert values(drained(reader)) == ([1] if whole else [])
+    assert reader.lag == 0
+    append(file, rest)
+    assert values(drained(opened(file, reader.position(), follow=True))) == [22 if name == "x.csv" else 2]
+
+
 def test_following_notices_a_cut_file(followed: Callable[[str], tuple[Path, FileReader]]) -> None:
     """Records that were lost must not pass in silence."""
     file, reader = followed("x.jsonl")
@@ -298,8 +321,9 @@ def test_a_followed_file_that_is_renamed_away_is_waited_for(
 def test_packed_files_cannot_be_followed(tmp_path: Path) -> None:
     """A packed file cannot be told to be half-written; the operator learns it at the start."""
     write(tmp_path / "x.jsonl.gz", jsonl(1))
-    with pytest.raises(ConfigError, match=r"source\.follow: must be false for packed files"):
-        opened(tmp_path / "x.jsonl.gz", bounded=False, follow=True)
+    for bounded in (False, True):
+        with pytest.raises(ConfigError, match=r"source\.follow: must be false for packed files"):
+            opened(tmp_path / "x.jsonl.gz", bounded=bounded, follow=True)
 
 
 @pytest.mark.parametrize(

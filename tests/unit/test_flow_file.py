@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.source import KafkaSource
@@ -170,3 +172,14 @@ def test_missing_files(tmp_path: Path) -> None:
         load_flow(tmp_path / "nowhere.yaml", {})
     with pytest.raises(MissingInputError, match="must be a readable file, was not: Is a directory"):
         load_flow(tmp_path, {})
+
+
+def test_documented_mistakes_are_those_that_are_found(tmp_path: Path) -> None:
+    """The example of docs/flow-spec.md is a real run: its flow, its changes, and every line that is said of them."""
+    page = (Path(__file__).parents[2] / "docs" / "flow-spec.md").read_text()
+    flow = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    part = page.partition("## What is wrong with it")[2]
+    (changes,) = re.findall(r"```yaml\n(.*?)```", part, re.DOTALL)
+    (said,) = re.findall(r"```text\n(.*?)```", part, re.DOTALL)
+    text = yaml.safe_dump({**flow, **yaml.safe_load(changes)}, sort_keys=False)
+    assert lines(tmp_path, text, KAFKA_BOOTSTRAP="broker:9092") == said.splitlines()

@@ -226,6 +226,10 @@ SECTIONS = (
     "metrics"
 )
 KAFKA_KEYS = "bootstrap, client, timeout_s, kind, topic, group, start, format, decoder, batch_records"
+PART_KEYS = "as, fields, calibration, detector, direction, minimum_absolute, minimum_relative, guard"
+EW_ZSCORE_KEYS = f"{PART_KEYS}, half_life, warm_up"
+RUNNING_RANGE_KEYS = f"{PART_KEYS}, base, slope, tolerance, warm_up, half_life"
+ALERT_KEYS = "levels, bump, bump_half_life, habituation, habituation_half_life, habituation_from"
 NATIVE = ", ".join(NATIVE_DETECTORS)
 REACH = "the highest evidence of these detectors (parts times combine.cap)"
 LEARN_ALONE = "detectors of other libraries learn on their own, out of the guard's reach"
@@ -448,6 +452,16 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
         ["output.alerts.path: must differ from the input, or the flow reads its own alerts"],
     ),
     (
+        "outputs into one file, spelt in two ways",
+        with_(
+            output={
+                "alerts": {"kind": "file", "path": "out/x.jsonl"},
+                "outcomes": {"kind": "file", "path": "in/../out/x.jsonl"},
+            }
+        ),
+        ["output.outcomes: must go to another place than output.alerts"],
+    ),
+    (
         "client settings are never shown",
         with_(
             source={
@@ -522,6 +536,50 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
             "limits.series: must be at least 1, was 0",
         ],
     ),
+    (
+        "an unknown key does not hide what is wrong between its section and the others",
+        with_(
+            detectors=[
+                {"detector": "ew_zscore", "half_lif": 3, "fields": ["a", "c"]},
+                {"pyod": "IForest", "window": 1, "as": "ew_zscore"},
+            ],
+            alert={"bumpy": 1, "levels": {"critical": 16}},
+            combine={"soft_threshold": -1},
+        ),
+        [
+            f"detectors[0].half_lif: must be a known key: one of {EW_ZSCORE_KEYS} (did you mean half_life?)",
+            "detectors[0].fields[1]: must be one of a, b, was 'c'",
+            "detectors[1].window: must be at least 16, was 1",
+            "detectors[1].as: must be a name of its own: detectors[0] has the same",
+            f"alert.bumpy: must be a known key: one of {ALERT_KEYS} (did you mean bump?)",
+            f"alert.levels.critical: must be at most 15, {REACH}, was 16",
+            "combine.soft_threshold: must be at least 0, was -1",
+        ],
+    ),
+    (
+        "a bad entry does not hide what is wrong with the others",
+        with_(detectors=["nope", {"detector": "ew_zscore", "fields": ["c"]}], alert={"levels": {"watch": 99}}),
+        [
+            f"detectors[0]: must be one of {NATIVE}, was 'nope'",
+            "detectors[1].fields[0]: must be one of a, b, was 'c'",
+        ],
+    ),
+    (
+        "nothing is said of a rule whose key was misspelt",
+        with_(
+            windw={"kind": "tumbling", "size": "1m"},
+            detectors=[{"detector": "ew_zscore", "fields": ["a.mean"]}, {"detector": "running_range", "field": ["c"]}],
+            combine={"kap": 30},
+            alert={"levels": {"watch": 20}},
+            persistence={"hits": 2, "off": 3},
+        ),
+        [
+            f"detectors[1].field: must be a known key: one of {RUNNING_RANGE_KEYS} (did you mean fields?)",
+            f"windw: must be a known key: one of {SECTIONS} (did you mean window?)",
+            "combine.kap: must be a known key: one of soft_threshold, cap (did you mean cap?)",
+            "persistence.off: must be a known key: one of hits, of (did you mean of?)",
+        ],
+    ),
 ]
 
 
@@ -529,6 +587,65 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
 def test_bad_flows(tree: Tree, expected: list[str]) -> None:
     """Every problem is reported at once, in the order of the file, in words that say what must hold."""
     assert lines(tree) == expected
+
+
+INPUT = Path("data").absolute()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("data/a.jsonl", "data/a.jsonl"),
+        ("data/a.jsonl", "./data/a.jsonl"),
+        ("data/a.jsonl", "in/../data/a.jsonl"),
+        ("data/a.jsonl", str(INPUT / "a.jsonl")),
+        (str(INPUT / "*.jsonl"), "data/a.jsonl"),
+        ("in/../data/*.jsonl", "data/a.jsonl"),
+        ("data/*.jsonl", "data/a.jsonl"),
+        ("data/**/*.jsonl", "data/a.jsonl"),
+        ("data/**/*.jsonl", "data/x/y/a.jsonl"),
+        ("**/*.jsonl", "a.jsonl"),
+        ("data/**", "data/x/a.jsonl"),
+        ("data/**/x/**/?.jsonl", "data/x/a.jsonl"),
+        ("data/[ab].jsonl", "data/a.jsonl"),
+        ("data/[ab].jsonl", "data/[ab].jsonl"),
+    ],
+)
+def test_a_flow_must_not_read_its_own_output(pattern: str, path: str) -> None:
+    """However input and output are spelt, one file is one file, and `**` also stands for no folder at all."""
+    tree = with_(source={"kind": "files", "path": pattern}, output={"alerts": {"kind": "file", "path": path}})
+    assert lines(tree) == ["output.alerts.path: must differ from the input, or the flow reads its own alerts"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("data/*.jsonl", "data/x/a.jsonl"),
+        ("data/*/*.jsonl", "data/a.jsonl"),
+        ("data/*.jsonl", "out/a.jsonl"),
+        ("data/**/*.jsonl", "out/data/a.jsonl"),
+        ("data/**/*.jsonl", "data/a.json"),
+        ("data/**/*.jsonl", "data/.hidden/a.jsonl"),
+        ("data/*.jsonl", "data/.a.jsonl"),
+        ("data/a.jsonl", "/data/a.jsonl"),
+    ],
+)
+def test_a_flow_may_write_beside_its_input(pattern: str, path: str) -> None:
+    """A file that the input does not match is an output like any other; wildcards pass hidden files by."""
+    tree = with_(source={"kind": "files", "path": pattern}, output={"alerts": {"kind": "file", "path": path}})
+    assert parse_flow(tree).flow == "pumps"
+
+
+def test_a_working_directory_is_no_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets in the name of the folder that the program runs in mean themselves."""
+    folder = tmp_path / "[x]"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    tree = with_(
+        source={"kind": "files", "path": "*.jsonl"},
+        output={"alerts": {"kind": "file", "path": str(folder / "a.jsonl")}},
+    )
+    assert lines(tree) == ["output.alerts.path: must differ from the input, or the flow reads its own alerts"]
 
 
 @pytest.mark.parametrize(
@@ -746,13 +863,13 @@ def test_explanation_names_everything() -> None:
         "Detectors see `mean` over 5m of event time, every 5m, not single records.",
         "A window closes when a record of its stream is 30s past its end",
         "ew_zscore looks at `a.mean`: distance from",
-        "IForest looks at `a.mean`, `b.mean` together: PyOD's IForest, fitted on the last 1,000 records of each series",
+        "IForest looks at `a.mean`, `b.mean` together: PyOD's IForest, fitted on the last 1,000 windows of each series",
         "l looks at `a.mean`, `b.mean` together: River's LODA",
-        "Only when 2 of a series' last 3 records reach the level.",
+        "Only when 2 of a series' last 3 windows reach the level.",
         "Alerts go to topic alerts of Kafka at broker:9092.",
         "Rejected records go to topic dlq of the in-memory broker default.",
         "Late records go to the terminal.",
-        "Outcomes of records that are not normal go to file o.jsonl.",
+        "Outcomes of records and windows that are not normal go to file o.jsonl.",
         "Metrics for Prometheus are served at http://localhost:1/metrics.",
         "every 90s.",
         f"{bytes_per_series(flow):,} bytes a series; at most 10 series",

@@ -120,10 +120,9 @@ def test_a_sign_of_life_ends_an_outage(caplog: pytest.LogCaptureFixture) -> None
         trouble.clear()
     trouble.raise_outage()
     assert not trouble.present
-    assert [record.message.split()[0] for record in caplog.records] == [
-        "kafka_brokers_unreachable",
-        "kafka_brokers_reachable",
-    ]
+    told = [(record.message, vars(record)["bootstrap"]) for record in caplog.records]
+    assert told == [("kafka_brokers_unreachable", "one:9092"), ("kafka_brokers_reachable", "one:9092")]
+    assert vars(caplog.records[0])["error"] == "Local: All broker connections are down"
 
 
 @pytest.mark.parametrize("code", [KafkaError._AUTHENTICATION, KafkaError._SSL])

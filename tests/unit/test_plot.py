@@ -154,3 +154,45 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UnavailableError, match="must be a file that can be written"):
         draw(_recorder(1), _BARS, title="nothing", path=tmp_path / "folder.png")
+
+
+def _rejected(count: int, fields: int = 1) -> DetectionResult:
+    """A batch of which no record could be used."""
+    result = _result(np.full((count, fields), np.nan), 0, 0, 0)
+    refusal = np.full(count, Reason.NOT_A_NUMBER, np.uint8)
+    outcomes = Outcomes.empty(count, fields, fields)
+    outcomes.reason[:], outcomes.level[:] = Reason.NOT_A_NUMBER, 0
+    for column in (outcomes.evidence, outcomes.contribution, outcomes.expected):
+        column[:] = np.nan
+    batch = replace(result.batch, refusal=refusal, key=KeyColumn.of([b""] * count))
+    return DetectionResult(batch, np.full(count, -1), outcomes, ())
+
+
+def _no_windows() -> ScoredWindows:
+    none = np.zeros(0, np.int64)
+    closed = ClosedWindows(none, none, none, none, np.zeros((0, 1)), np.zeros(0, np.uint8), none)
+    return ScoredWindows(closed, (), Outcomes.empty(0, 1, 1))
+
+
+def test_nothing_but_rejected_records() -> None:
+    """The picture says so."""
+    figure = _figure(_recorder(1, _rejected(5)), _BARS, "data.csv")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no record could be used"]
+    assert figure.get_suptitle() == "data.csv: 0 alerts in 0 records"
+
+
+def test_a_rejected_batch_in_the_middle() -> None:
+    """It leaves no row in the picture, whatever stands before and after it."""
+    (series,) = _recorder(1, _result(_noise(5), 0, 0, 0), _rejected(4), _result(_noise(3), 0, 1, 2)).series()
+    assert series.values[:, 0].tolist() == [*_noise(5)[:, 0], *_noise(3)[:, 0]]
+    assert series.level.tolist() == [0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_a_batch_that_closes_no_window() -> None:
+    """Small batches often do not."""
+    result = replace(_result(_noise(3), 0, 0, 0), windows=_no_windows())
+    recorder = _recorder(1, result, result)
+    assert recorder.series() == []
+    figure = _figure(recorder, _BARS, "flow")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no window could be used"]
+    assert figure.get_suptitle() == "flow: 0 alerts in 0 windows"

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.parse import parse_flow
+from pynomaly.application.spec.sink import FileSink
+from pynomaly.application.spec.source import DatasetSource
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.outcome import Level
 from pynomaly.infrastructure.flow_file import load_flow
@@ -129,6 +131,27 @@ def test_kafka_flow() -> None:
     assert [part.name for part in flow.parts] == ["ew_zscore"]
     assert flow.levels == {Level.WATCH: 2.3, Level.WARNING: 4.0}
     assert flow.metrics.address is None
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_ready_flow_loses_nothing_that_it_rejects(name: str) -> None:
+    """What cannot be used keeps its bytes in dead letters of the flow's own; a dataset has nothing malformed."""
+    flow = ready(name)
+    sink = flow.output.dead_letters
+    if isinstance(flow.source, DatasetSource):
+        assert sink is None
+    else:
+        assert isinstance(sink, FileSink)
+        assert sink.path == f"out/{name}/dead-letters.jsonl"
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_ready_flow_answers_the_health_check_of_the_image(name: str) -> None:
+    """Whatever reads from outside serves metrics and health where METRICS_LISTEN says, and nowhere by default."""
+    flow = load_flow(FLOWS / f"{name}.yaml", {**NEEDS[name], "METRICS_LISTEN": "0.0.0.0:9464"})
+    listens = not isinstance(flow.source, DatasetSource)
+    assert flow.metrics.address == (("0.0.0.0", 9464) if listens else None)  # noqa: S104 - as the image sets it
+    assert ready(name).metrics.address is None
 
 
 def test_quickstart_knows_enough_before_the_first_anomaly() -> None:

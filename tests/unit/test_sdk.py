@@ -13,10 +13,12 @@ import polars as pl
 import pytest
 
 import pynomaly
+from pynomaly.application.spec.adhoc import LIGHT_DETECTORS, LIGHT_DETECTORS_WITHOUT_CLOCK
 from pynomaly.domain.error import BadRecordError, ConfigError, StateError
 from pynomaly.presentation.cli.main import main
 from pynomaly.sdk import Engine, Verdict
 
+_PAGE = Path(__file__).parents[2] / "docs" / "sdk.md"
 _NAB = Path(__file__).parents[2] / "../shared/data/nab/data"
 _ROWS, _SPIKE = 400, 300
 _VALUES = [900.0 if row == _SPIKE else 20.0 + row % 5 for row in range(_ROWS)]
@@ -176,6 +178,30 @@ def test_mistakes_are_config_errors() -> None:
         pynomaly.detect({"v": [1.0]}, "w")
     with pytest.raises(ConfigError, match=r"alert\.levels\.loud"):
         pynomaly.detect([1.0], levels={"loud": 3.0})
+
+
+def test_nothing_is_seasonal_without_a_time() -> None:
+    """It would warm up for ever."""
+    with pytest.raises(ConfigError, match=r"detectors\[0\]\.detector: must be one that needs no time of day"):
+        Engine("v", "seasonal_slot")
+
+
+def test_the_texts_tell_the_default_detectors() -> None:
+    """The docstring and the page name those of the code."""
+    with_time = " and ".join(f"`{name}`" for name in LIGHT_DETECTORS)
+    without = " and ".join(f"`{name}`" for name in LIGHT_DETECTORS_WITHOUT_CLOCK)
+    told = f"{with_time} where there is a time, {without} where there is none"
+    for text in (Engine.__doc__ or "", _PAGE.read_text()):
+        assert told in " ".join(text.split())
+
+
+def test_a_foreign_snapshot_speaks_of_no_command_line() -> None:
+    """Neither for other options nor for what River and its version brought."""
+    engine, other = Engine("v", "river/HalfSpaceTrees:params.seed=1"), Engine("v", "ew_zscore:half_life=50")
+    for wrong in (engine.snapshot(), b"nothing"):
+        with pytest.raises(StateError) as caught:
+            other.restore(wrong)
+        assert "--" not in str(caught.value)
 
 
 def test_command_line_and_sdk_agree(tmp_path: Path) -> None:

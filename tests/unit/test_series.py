@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pynomaly.domain.error import StateError
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import KeyColumn
-from pynomaly.domain.series import SeriesIndex
+from pynomaly.domain.series import SeriesIndex, SeriesKeys
 from pynomaly.domain.state import StateImage, pack, unpack
 
 
@@ -62,3 +62,23 @@ def test_damaged_keys_are_refused() -> None:
     image = StateImage({}, {"keys": np.zeros(3, np.uint8), "key_end": np.array([0, 9])})
     with pytest.raises(StateError, match="must be consistent"):
         SeriesIndex(10).restore(image)
+
+
+def test_incomplete_series_are_refused() -> None:
+    """A missing section is named."""
+    with pytest.raises(StateError, match=r"must have keys and key_end, had \['keys'\]"):
+        SeriesIndex(10).restore(StateImage({}, {"keys": np.zeros(3, np.uint8)}))
+
+
+def test_keys_are_made_when_they_are_asked_for() -> None:
+    """A column of slots is a sequence of keys, none of which is made before somebody looks at it."""
+    made: list[int] = []
+
+    def key_of(slot: int) -> str:
+        made.append(slot)
+        return f"pump-{slot}"
+
+    keys = SeriesKeys(np.array([4, 7, 4]), key_of)
+    assert (len(keys), made) == (3, [])
+    assert (keys[1], made) == ("pump-7", [7])
+    assert list(keys[1:]) == ["pump-7", "pump-4"]

@@ -38,6 +38,14 @@ def test_times_before_1970_and_nothing_at_all() -> None:
     assert tally.totals().newest_time_ns == -5
 
 
+def test_the_epoch_itself_is_a_time() -> None:
+    """Time 0 is newer than one before it, though it is no truth to Python."""
+    tally = Tally()
+    for newest_time_ns in (0, -5):
+        tally.batch_processed(_batch(1, newest_time_ns))
+    assert tally.totals().newest_time_ns == 0
+
+
 def test_the_last_series_count_stands() -> None:
     """Series are a size, not a sum over batches; deliveries are a sum."""
     tally = Tally()

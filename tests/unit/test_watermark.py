@@ -1,4 +1,4 @@
-"""The watermark's rules, one sequence of times for each."""
+"""The watermark's rules, one sequence of times for each, told by windows so short that each instant has its own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ import pytest
 from pynomaly.domain.error import StateError
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.state import StateImage, pack, unpack
-from pynomaly.domain.windows import Watermark
+from pynomaly.domain.windows import WindowPlan, Windows
 
-_LATENESS_NS = 10
-_MAX_JUMP_NS = 100
-_LETTERS = {"a": Reason.ACCEPTED, "j": Reason.TIME_JUMP, "l": Reason.BEHIND_WATERMARK}
+_PLAN = WindowPlan(1, 1, ("count",), lateness_ns=10, max_jump_ns=100)
+_LETTERS = {Reason.IN_WINDOW: "a", Reason.TIME_JUMP: "j", Reason.BEHIND_WATERMARK: "l"}
 
 
-def _judge(watermark: Watermark, times: list[int]) -> str:
-    reasons = watermark.judge(np.array(times, np.int64), np.zeros(len(times), np.uint8))
-    letter_of = {int(reason): letter for letter, reason in _LETTERS.items()}
-    return "".join(letter_of[int(reason)] for reason in reasons)
+def _windows() -> Windows:
+    windows = Windows(_PLAN, 1)
+    windows.grow(1)
+    return windows
+
+
+def _reasons(windows: Windows, times: list[int], refusal: list[int]) -> list[int]:
+    rows = len(times)
+    columns = (np.arange(rows), np.zeros(rows, np.int64), np.array(times, np.int64), np.ones((rows, 1)))
+    return windows.absorb(*columns, np.array(refusal, np.uint8)).reason.tolist()
+
+
+def _judge(windows: Windows, *times: int) -> str:
+    return "".join(_LETTERS[Reason(reason)] for reason in _reasons(windows, list(times), [0] * len(times)))
 
 
 @pytest.mark.parametrize(
@@ -48,46 +57,40 @@ def _judge(watermark: Watermark, times: list[int]) -> str:
     ],
 )
 def test_verdicts(times: list[int], verdicts: str, watermark_ns: int) -> None:
-    """A sequence of times gives these verdicts and leaves this watermark."""
-    watermark = Watermark(_LATENESS_NS, _MAX_JUMP_NS)
-    assert _judge(watermark, times) == verdicts
-    assert watermark.watermark_ns == watermark_ns
+    """A sequence of times gives these verdicts; then the time before the watermark is late, the watermark is not."""
+    windows = _windows()
+    assert _judge(windows, *times) == verdicts
+    assert _judge(windows, watermark_ns - 1, watermark_ns) == "la"
 
 
 def test_no_watermark_before_the_first_record() -> None:
-    """Nothing is known of a stream without records, and an empty batch changes nothing."""
-    watermark = Watermark(_LATENESS_NS, _MAX_JUMP_NS)
-    assert _judge(watermark, []) == ""
-    assert watermark.watermark_ns is None
+    """An empty batch changes nothing: the first record is accepted wherever it stands."""
+    windows = _windows()
+    assert _judge(windows) == ""
+    assert _judge(windows, -(10**15)) == "a"
 
 
 def test_refused_records_are_not_looked_at() -> None:
     """A refused record keeps its reason; its time neither moves the front nor ends a run of suspects."""
-    watermark = Watermark(_LATENESS_NS, _MAX_JUMP_NS)
-    times = np.array([0, 1000, 1001, 5000, 5001, 0, 5002], np.int64)
-    refusal = np.array([Reason.MALFORMED, 0, 0, 0, 0, Reason.NO_PAYLOAD, 0], np.uint8)
-    reasons = watermark.judge(times, refusal)
-    jump = Reason.TIME_JUMP
-    assert reasons.tolist() == [Reason.MALFORMED, 0, 0, jump, jump, Reason.NO_PAYLOAD, 0]
+    malformed, none, seen, jump = Reason.MALFORMED, Reason.NO_PAYLOAD, Reason.IN_WINDOW, Reason.TIME_JUMP
+    reasons = _reasons(_windows(), [0, 1000, 1001, 5000, 5001, 0, 5002], [malformed, 0, 0, 0, 0, none, 0])
+    assert reasons == [malformed, seen, seen, jump, jump, none, seen]
 
 
 def test_a_run_of_suspects_survives_a_restart() -> None:
     """The verdicts after a restore are those of an uninterrupted run."""
-    before, after = Watermark(_LATENESS_NS, _MAX_JUMP_NS), Watermark(_LATENESS_NS, _MAX_JUMP_NS)
-    assert _judge(before, [1000, 1001, 5000, 5001]) == "aajj"
+    before, after = _windows(), _windows()
+    assert _judge(before, 1000, 1001, 5000, 5001) == "aajj"
     after.restore(unpack(pack(before.snapshot())))
-    assert _judge(after, [5002, 1000]) == "al"
+    assert _judge(after, 5002, 1000) == "al"
 
 
-@pytest.mark.parametrize(
-    ("image", "text"),
-    [
-        (StateImage({"state": "windows"}, {}), "state must be that of a watermark, was 'windows'"),
-        (StateImage({"state": "watermark"}, {}), "section watermark must be one row"),
-        (StateImage({"state": "watermark"}, {"watermark": np.zeros(1)}), "section watermark must be one row"),
-    ],
-)
-def test_foreign_state_is_refused(image: StateImage, text: str) -> None:
-    """A state of something else, or an incomplete one, is named and not taken over."""
-    with pytest.raises(StateError, match=text):
-        Watermark(_LATENESS_NS, _MAX_JUMP_NS).restore(image)
+@pytest.mark.parametrize("marks", [None, np.zeros(1), np.zeros(2, np.dtype([("front_ns", "i8")]))])
+def test_a_foreign_watermark_is_refused(marks: np.ndarray | None) -> None:
+    """A missing section or one of another layout is named and not taken over."""
+    image = _windows().snapshot()
+    sections = {name: section for name, section in image.sections.items() if name != "watermark"}
+    if marks is not None:
+        sections["watermark"] = marks
+    with pytest.raises(StateError, match="section watermark must be one row"):
+        _windows().restore(StateImage(image.header, sections))

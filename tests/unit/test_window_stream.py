@@ -7,7 +7,7 @@ import pytest
 
 from pynomaly.domain.error import StateError
 from pynomaly.domain.outcome import Reason
-from pynomaly.domain.state import StateImage
+from pynomaly.domain.state import StateImage, pack
 from pynomaly.domain.windows import AGGREGATES, Absorbed, ClosedWindows, WindowPlan, Windows
 
 _TUMBLING = WindowPlan(10, 10, AGGREGATES, lateness_ns=5, max_jump_ns=1000)
@@ -87,11 +87,11 @@ def test_idle_series_close_with_the_stream() -> None:
 def test_the_end_of_the_input_closes_nothing() -> None:
     """What the watermark has not reached stays open, whatever batches come."""
     windows = Windows(_TUMBLING, 1)
-    assert windows.watermark_ns is None
     assert len(_absorb(windows, (0, 3, 1.0)).closed) == 0
     nothing = np.empty(0, np.int64)
     empty = windows.absorb(nothing, nothing, nothing, np.empty((0, 1)), np.empty(0, np.uint8))
-    assert (len(empty.reason), len(empty.closed), windows.watermark_ns) == (0, 0, -2)
+    assert (len(empty.reason), len(empty.closed)) == (0, 0)
+    assert _told(_absorb(windows, (0, 15, 2.0), first_offset=1).closed) == [(0, 0, 10, 1, 1)]
 
 
 def test_an_outage_of_many_windows() -> None:
@@ -123,6 +123,7 @@ def test_an_absurd_first_record_leaves_nothing_behind() -> None:
 def test_refused_records_touch_nothing() -> None:
     """A refused record keeps its reason, whatever stands in its columns."""
     windows = Windows(_TUMBLING, 1)
+    before = pack(windows.snapshot())
     absorbed = windows.absorb(
         np.array([0]),
         np.array([-1]),
@@ -131,7 +132,7 @@ def test_refused_records_touch_nothing() -> None:
         np.array([Reason.SERIES_LIMIT], np.uint8),
     )
     assert absorbed.reason.tolist() == [Reason.SERIES_LIMIT]
-    assert windows.watermark_ns is None
+    assert pack(windows.snapshot()) == before
 
 
 def test_more_windows_and_series_than_the_first_room() -> None:
@@ -181,4 +182,4 @@ def test_incomplete_state_is_refused() -> None:
     sections = {name: array for name, array in image.sections.items() if name != "moments"}
     with pytest.raises(StateError, match=r"section moments must be .*, was missing"):
         windows.restore(StateImage(image.header, sections))
-    assert windows.watermark_ns == -2
+    assert pack(windows.snapshot()) == pack(image)

@@ -26,6 +26,7 @@ from pynomaly.domain.event import (
 )
 from pynomaly.domain.outcome import EXPLANATIONS
 from pynomaly.domain.record import Stream
+from pynomaly_connectors.codecs.kept_record import kept_record
 
 JSON: Final = b"application/json"
 
@@ -161,6 +162,7 @@ def _place(stream: Stream, offset: int) -> dict[str, object]:
 def _dead_letter(event: RecordRejected) -> Message:
     """Keep key, value and headers as they arrived, so that the record can be produced again.
 
+    More than a message can take is cut (see `kept_record`), and two headers of ours tell it.
     A tombstone's value becomes empty: a null would delete in a compacted topic; the reason tells them apart.
     """
     told = {
@@ -174,9 +176,10 @@ def _dead_letter(event: RecordRejected) -> Message:
         "pynomaly.flow": event.flow,
         "ce_id": event.id,
     }
-    own = [(name, value.encode()) for name, value in told.items()]
-    kept = [(name, value or b"") for name, value in event.raw.headers]
-    return Message(event.raw.value or b"", event.raw.key, (*kept, *own))
+    raw, marks = kept_record(event.raw)
+    own = [(name, value.encode()) for name, value in (told | marks).items()]
+    kept = [(name, value or b"") for name, value in raw.headers]
+    return Message(raw.value or b"", raw.key, (*kept, *own))
 
 
 def _canonical(data: dict[str, object]) -> bytes:

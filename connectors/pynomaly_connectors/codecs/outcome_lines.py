@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from heapq import merge
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -17,10 +19,11 @@ from pynomaly.domain.report import known
 from pynomaly_connectors.codecs.cloudevents import rfc3339
 
 Which = Literal["not_normal", "all"]
+_Line = tuple[int, dict[str, object]]  # the offset of the record that caused a line, and the line
 
 
 def outcome_lines(plan: FlowPlan, which: Which) -> Callable[[DetectionResult], Sequence[Message]]:
-    """Return the encoder of a flow's outcomes: one message a record, and one a closed window.
+    """Return the encoder of a flow's outcomes: one message a record, and after it one for each window it closed.
 
     Parameters
     ----------
@@ -33,39 +36,46 @@ def outcome_lines(plan: FlowPlan, which: Which) -> Callable[[DetectionResult], S
 
 
 def _encode(plan: FlowPlan, which: Which, result: DetectionResult) -> list[Message]:
-    return [Message(orjson.dumps(line)) for line in (*_records(plan, which, result), *_windows(plan, which, result))]
+    lines = merge(_records(plan, which, result), _windows(plan, which, result), key=itemgetter(0))
+    return [Message(orjson.dumps(line)) for _, line in lines]
 
 
-def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[dict[str, object]]:
+def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[_Line]:
     batch = result.batch
     scored = plan.fields if result.windows is None else ()
     for row in _told(result.outcomes, which):
-        accepted = batch.refusal[row] == 0
-        yield {
-            "stream": batch.stream.name,
-            "partition": batch.stream.partition,
-            "offset": int(batch.offset[row]),
-            "time": rfc3339(int(batch.time_ns[row])) if accepted else None,
-            "series": batch.key[row].decode() if accepted else None,
-            "values": _numbers(plan.fields, batch.values, row),
-            **_verdict(result.outcomes, row, scored),
-        }
+        accepted, offset = batch.refusal[row] == 0, int(batch.offset[row])
+        yield (
+            offset,
+            {
+                "stream": batch.stream.name,
+                "partition": batch.stream.partition,
+                "offset": offset,
+                "time": rfc3339(int(batch.time_ns[row])) if accepted else None,
+                "series": batch.key[row].decode() if accepted else None,
+                "values": _numbers(plan.fields, batch.values, row),
+                **_verdict(result.outcomes, row, scored),
+            },
+        )
 
 
-def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[dict[str, object]]:
+def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[_Line]:
     if result.windows is None:
         return
     closed, stream = result.windows.closed, result.batch.stream
     for row in _told(result.windows.outcomes, which):
-        yield {
-            "stream": stream.name,
-            "partition": stream.partition,
-            "window": {"start": rfc3339(int(closed.start_ns[row])), "end": rfc3339(int(closed.end_ns[row]))},
-            "series": result.windows.series[row],
-            "records": int(closed.count[row]),
-            "values": _numbers(plan.scoring.fields, closed.values, row),
-            **_verdict(result.windows.outcomes, row, plan.scoring.fields),
-        }
+        yield (
+            int(closed.closed_by_offset[row]),
+            {
+                "stream": stream.name,
+                "partition": stream.partition,
+                "window": {"start": rfc3339(int(closed.start_ns[row])), "end": rfc3339(int(closed.end_ns[row]))},
+                "series": result.windows.series[row],
+                "records": int(closed.count[row]),
+                "values": _numbers(plan.scoring.fields, closed.values, row),
+                **_verdict(result.windows.outcomes, row, plan.scoring.fields),
+            },
+        )
 
 
 def _told(outcomes: Outcomes, which: Which) -> Iterator[int]:

@@ -25,6 +25,8 @@ class Content:
         The file, as the operator named it.
     to_present_end
         Stop at the size that the file has now, whatever is written to it later.
+    keep_open
+        Hold the file between two reads; one that is not held must stay where it is.
 
     Raises
     ------
@@ -32,20 +34,13 @@ class Content:
         When it is not there or may not be read.
     """
 
-    def __init__(self, path: str, *, to_present_end: bool) -> None:
+    def __init__(self, path: str, *, to_present_end: bool, keep_open: bool = True) -> None:
         self._path = path
-        try:
-            self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed by `close`
-        except FileNotFoundError:
-            raise MissingInputError(
-                f"file must exist, was {path!r}: it is gone since the flow listed its files"
-            ) from None
-        except OSError as error:
-            raise UnavailableError(f"file must be readable, was {path!r}: {error.strerror}") from error
-        size = os.fstat(self._file.fileno()).st_size if to_present_end else None
-        packed = _Front(self._file, size)
+        self._keep_open = keep_open
+        self._packed = packed = _Front(path, to_present_end=to_present_end)
         self._bytes: io.RawIOBase | gzip.GzipFile = gzip.GzipFile(fileobj=packed) if path.endswith(".gz") else packed
         self.position = 0
+        self._rest()
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` unpacked bytes; none at the (present) end.
@@ -61,6 +56,8 @@ class Content:
             raise UnavailableError(f"file must be whole gzip data, was {self._path!r}: {error}") from error
         except OSError as error:
             raise UnavailableError(f"file must be readable, was {self._path!r}: {error.strerror}") from error
+        finally:
+            self._rest()
         self.position += len(data)
         return data
 
@@ -68,6 +65,7 @@ class Content:
         """Go forward to an unpacked position; false when the content ends before it."""
         if isinstance(self._bytes, _Front):
             self.position = self._bytes.jump(position)
+            self._rest()
             return self.position == position
         while self.position < position:
             if not self.read(min(_SKIP_BYTES, position - self.position)):
@@ -82,7 +80,7 @@ class Content:
         UnavailableError
             When the file was cut, or another one has its name.
         """
-        opened = os.fstat(self._file.fileno())
+        opened = self._packed.stat()
         if opened.st_size < self.position:
             raise UnavailableError(
                 f"file must only grow while it is followed, was cut: {self._path!r}; "
@@ -101,15 +99,25 @@ class Content:
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._bytes.close()
-        self._file.close()
+        self._packed.close()
+
+    def _rest(self) -> None:
+        if not self._keep_open:
+            self._packed.rest()
 
 
 class _Front(io.RawIOBase):
     """The first bytes of a file as a file: what stood in it when it was opened."""
 
-    def __init__(self, file: io.FileIO, size: int | None) -> None:
-        self._file = file
-        self._left = size
+    def __init__(self, path: str, *, to_present_end: bool) -> None:
+        self._path = path
+        self._file = _opened(path)
+        self._first = self.stat()
+        self._at = 0
+        self._left = self._first.st_size if to_present_end else None
+
+    def stat(self) -> os.stat_result:
+        return os.fstat(self._file.fileno())
 
     def readable(self) -> bool:
         return True
@@ -117,20 +125,52 @@ class _Front(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         if self._left is not None:
             size = self._left if size < 0 else min(size, self._left)
-        data = self._file.read(size)
+        data = self._awake().read(size)
         if self._left is not None:
             self._left -= len(data)
         return data
 
     def jump(self, position: int) -> int:
         """Go to ``position``, or to the end where that comes first; return where it is."""
-        end = os.fstat(self._file.fileno()).st_size
+        file = self._awake()
+        end = self.stat().st_size
         if self._left is not None:
-            end = min(end, self._file.tell() + self._left)
+            end = min(end, file.tell() + self._left)
         reached = min(position, end)
         if self._left is not None:
             self._left = end - reached
-        return self._file.seek(reached)
+        return file.seek(reached)
+
+    def rest(self) -> None:
+        """Give the descriptor back until the next read."""
+        if not self._file.closed:
+            self._at = self._file.tell()
+            self._file.close()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _awake(self) -> io.FileIO:
+        if self._file.closed:
+            self._file = _opened(self._path)
+            now = self.stat()
+            if not os.path.samestat(now, self._first) or now.st_size < self._at:
+                raise UnavailableError(
+                    f"file must stay as it is while it is read, was replaced or cut: {self._path!r}; "
+                    "put the old one back, or start over with --reset-state"
+                )
+            self._file.seek(self._at)
+        return self._file
+
+
+def _opened(path: str) -> io.FileIO:
+    try:
+        return Path(path).open("rb", buffering=0)
+    except FileNotFoundError:
+        raise MissingInputError(f"file must exist, was {path!r}: it is gone since the flow listed its files") from None
+    except OSError as error:
+        raise UnavailableError(f"file must be readable, was {path!r}: {error.strerror}") from error
 
 
 def head_hash(head: bytes) -> str:

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.application.spec.record import RecordSpec
+from pynomaly.domain.error import UnavailableError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.csv_rows import Cells, CsvDecoder, split_rows
+from pynomaly_connectors.codecs.fields import is_utf8
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
 from pynomaly_connectors.files.lines import LineBlock
 
+_SHOWN_BYTES: Final = 80  # of a header that cannot be read
 _FEWEST_CELLS: Final = 2  # a row of one cell may be a blank line
 
 
@@ -105,6 +108,8 @@ class CsvLines:
     ------
     ConfigError
         When the header has not the columns that the flow needs; also from `take`.
+    UnavailableError
+        When the header cannot be read; from `take`.
     """
 
     def __init__(
@@ -159,13 +164,29 @@ class CsvLines:
             if cells is not None and len(cells) <= 1 and not b"".join(self._lines[first:used]).strip():
                 continue
             if self._decoder is None:
-                self._begin(cells or [])
+                self._begin(self._header(cells, b"\n".join(self._lines[first:used])))
                 continue
             rows.append(cells)
             payloads.append(b"\n".join(self._lines[first:used]))
             if len(rows) == self._batch_records:
                 break
         return self._taken(rows, payloads, used, offset)
+
+    def _header(self, cells: Cells | None, line: bytes) -> Cells:
+        """Return the cells of the header; say what kind of file it is that has none."""
+        if cells is not None:
+            return cells
+        if b"\r" in line.rstrip(b"\r"):
+            rule = "must have lines that end in LF or CR LF, was CR alone"
+            remedy = "convert it (tr '\\r' '\\n')"
+        elif not is_utf8(line):
+            rule, remedy = "must be UTF-8, was not in its header", "convert it (iconv -f ISO-8859-1 -t UTF-8, say)"
+        else:
+            rule = (
+                f"must begin with a header that is a row of CSV, was {line[:_SHOWN_BYTES].decode(errors='replace')!r}"
+            )
+            remedy = "close its quotes"
+        raise UnavailableError(f"file {rule}: {self._stream.name!r}; {remedy}")
 
     def _taken(self, rows: list[Cells | None], payloads: list[bytes | None], used: int, offset: int) -> Taken:
         end = self._ends[used - 1] if used else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ import orjson
 
 from pynomaly.domain.error import ConfigError, DeliveryError, Problem, UnavailableError
 from pynomaly_connectors.codecs.cloudevents import rfc3339
+from pynomaly_connectors.files.draft import Draft
 from pynomaly_connectors.files.outcome_table import Column, Table
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ Open = Callable[[Path, Sequence[str]], "_Format"]
 
 
 class OutcomeFile:
-    """An open file of outcomes; what was there before is gone.
+    """An open file of outcomes; it takes the place of what was there when it is closed, or never if that fails.
+
+    As a context manager it is closed if the block succeeds, and dropped if not.
 
     Parameters
     ----------
@@ -45,8 +49,8 @@ class OutcomeFile:
         make = _format_of(path)
         self._path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._format = make(path, names)
+            self._draft = Draft(path)
+            self._format = make(self._draft.path, names)
         except OSError as error:
             raise UnavailableError(f"{path} must be a file that can be written, was not: {error.strerror}") from None
 
@@ -64,7 +68,7 @@ class OutcomeFile:
             raise self._refused(error) from error
 
     def close(self) -> None:
-        """Finish the file.
+        """Finish the file and let it take its place.
 
         Raises
         ------
@@ -72,9 +76,16 @@ class OutcomeFile:
             When the disk refuses the rest.
         """
         try:
-            self._format.close()
+            with self._draft:
+                self._format.close()
         except OSError as error:
             raise self._refused(error) from error
+
+    def drop(self) -> None:
+        """Leave everything as it was before the file was opened."""
+        with suppress(OSError):  # of rows that nobody wants any more
+            self._format.close()
+        self._draft.drop()
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +93,10 @@ class OutcomeFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self.drop()
 
     def _refused(self, error: OSError) -> DeliveryError:
         return DeliveryError(f"{self._path} must take the outcomes written, was refused: {error.strerror}")

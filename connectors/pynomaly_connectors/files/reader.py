@@ -68,7 +68,8 @@ class FileReader:
     """Reads one file record by record number.
 
     Nothing blocks but the disk: at the end of a followed file `poll` returns None at once, and pacing is the
-    caller's. A last line without line feed is a record where the file has ended, and waits where it is followed.
+    caller's. A last line without line feed is a record where the file has ended. Where it is followed, its writer is
+    not done with it: it waits, and a bounded read leaves it to the next one.
 
     Parameters
     ----------
@@ -85,7 +86,9 @@ class FileReader:
     most_bytes
         Longest record that is kept whole.
     follow
-        Wait at the end for more.
+        More may be written to the file.
+    bounded
+        Stop at the end all the same, instead of waiting for it.
 
     Raises
     ------
@@ -103,6 +106,7 @@ class FileReader:
         batch_records: int,
         most_bytes: int,
         follow: bool,
+        bounded: bool,
     ) -> None:
         self._content = content
         self._stream = stream
@@ -110,6 +114,7 @@ class FileReader:
         self._batch_records = batch_records
         self._most_bytes = most_bytes
         self._follow = follow
+        self._waits = follow and not bounded
         self._byte, self._record = position.byte, position.record
         self._head = self._go_to(position)
         self._buffer = LineBuffer(position.byte, most_bytes)
@@ -131,7 +136,7 @@ class FileReader:
 
     @property
     def at_end(self) -> bool:
-        """Whether all of a file that is not followed was returned."""
+        """Whether all of a file that is not waited for was returned."""
         return self._ended and not self._format.pending
 
     @property
@@ -143,7 +148,8 @@ class FileReader:
         """Return the next records, at most one chunk of the file; None if that holds none."""
         if self.at_end:
             return None
-        taken = self._format.take(self._next_lines(), self._record, ended=self._ended)
+        lines = self._next_lines()
+        taken = self._format.take(lines, self._record, ended=self._ended and not self._follow)
         self._byte = self._byte if taken.end is None else taken.end
         self._record += 0 if taken.batch is None else len(taken.batch)
         return taken.batch
@@ -153,11 +159,13 @@ class FileReader:
             chunk = self._content.read(CHUNK_BYTES)
             if chunk:
                 self._feed(chunk)
-            elif self._follow:
+            elif self._waits:
                 self._content.check_unchanged()
             else:
                 self._ended = True
-                return self._buffer.take_rest()
+                self._content.close()
+                if not self._follow:
+                    return self._buffer.take_rest()
         return self._buffer.take(0 if self._format.pending else self._batch_records)
 
     def _feed(self, chunk: bytes) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+import resource
+import sys
 from pathlib import Path
 from typing import Final, Literal
 
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.source import FileSource
-from pynomaly.domain.error import ConfigError, MissingInputError, Problem
+from pynomaly.domain.error import ConfigError, MissingInputError, Problem, UnavailableError
 from pynomaly.domain.record import Stream
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.codecs.json_fast import Scan
@@ -18,7 +20,10 @@ from pynomaly_connectors.files.formats import CsvLines, JsonLines, LineFormat
 from pynomaly_connectors.files.reader import FilePosition, FileReader
 
 Format = Literal["csv", "jsonl"]
-_FORMAT_OF_SUFFIX: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+#: Formats that need not be given, by the suffix of a file; `.gz` may follow.
+FORMAT_OF_SUFFIX: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+_OTHER_DESCRIPTORS: Final = 100  # that outputs, the recovery store, sockets and imports may need
 
 
 class FileRecordSource:
@@ -47,6 +52,7 @@ class FileRecordSource:
         self._spec = spec
         self._record = record
         self._scan = scan
+        self._keep_open = True
 
     @property
     def partitions_may_go(self) -> bool:
@@ -60,14 +66,19 @@ class FileRecordSource:
         ------
         MissingInputError
             When there is none, or a folder is named instead.
+        UnavailableError
+            When more files are to be followed than this process may hold open.
         """
-        path = self._spec.path
-        if Path(path).is_dir():
-            raise MissingInputError(f"path must be a file or a glob, was the folder {path!r}: say {path.rstrip('/')}/*")
-        found = [path] if Path(path).is_file() else glob.glob(path, recursive=True)  # noqa: PTH207 - keeps names as given
-        files = sorted(name for name in found if Path(name).is_file())
-        if not files:
-            raise MissingInputError(f"path must match at least one file, was {path!r} (seen from {Path.cwd()})")
+        files = matching_files(self._spec.path)
+        limit = _descriptor_limit()
+        most = max(1, limit - _OTHER_DESCRIPTORS)
+        # Any number can be read, but not all of them held open. A followed one must be, or a rename loses its end.
+        self._keep_open = len(files) <= most
+        if self._spec.follow and not self._keep_open:
+            raise UnavailableError(
+                f"followed files must be at most {most} (this process may open {limit}), were {len(files)}: raise the "
+                f"limit (ulimit -n {len(files) + _OTHER_DESCRIPTORS}), or divide them between several flows"
+            )
         return files
 
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> FileReader:
@@ -84,12 +95,12 @@ class FileRecordSource:
 
     def open_as(self, path: str, stream: Stream, position: bytes | None, *, bounded: bool) -> FileReader:
         """Open one file under another name."""
-        follow = self._spec.follow and not bounded
+        follow = self._spec.follow
         if follow and path.endswith(".gz"):
             raise ConfigError(Problem("source.follow", f"must be false for packed files, was true for {path!r}"))
         begin = FilePosition() if position is None else FilePosition.parse(position)
         lines = self._lines(path, stream, begin)
-        content = Content(path, to_present_end=not follow)
+        content = Content(path, to_present_end=bounded or not follow, keep_open=self._keep_open)
         try:
             return FileReader(
                 content,
@@ -99,6 +110,7 @@ class FileRecordSource:
                 batch_records=self._spec.batch_records,
                 most_bytes=self._record.max_bytes,
                 follow=follow,
+                bounded=bounded,
             )
         except BaseException:
             content.close()
@@ -111,12 +123,37 @@ class FileRecordSource:
         return CsvLines(stream, self._record, spec.delimiter, spec.batch_records, begin.header)
 
     def _format(self, path: str) -> Format:
-        if self._spec.format is not None:
-            return self._spec.format
-        suffix = Path(path.removesuffix(".gz")).suffix
-        if suffix not in _FORMAT_OF_SUFFIX:
-            known = ", ".join(_FORMAT_OF_SUFFIX)
+        told = self._spec.format or FORMAT_OF_SUFFIX.get(content_suffix(path))
+        if told is None:
+            known = ", ".join(FORMAT_OF_SUFFIX)
             raise ConfigError(
                 Problem("source.format", f"must be given for files that do not end in {known}, was {path!r}")
             )
-        return _FORMAT_OF_SUFFIX[suffix]
+        return told
+
+
+def _descriptor_limit() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def matching_files(path: str) -> list[str]:
+    """Name the files that a path or glob matches, sorted and spelled as it spells them.
+
+    Raises
+    ------
+    MissingInputError
+        When there is none, or a folder is named instead.
+    """
+    if Path(path).is_dir():
+        raise MissingInputError(f"path must be a file or a glob, was the folder {path!r}: say {path.rstrip('/')}/*")
+    found = [path] if Path(path).is_file() else glob.glob(path, recursive=True)  # noqa: PTH207 - keeps names as given
+    files = sorted(name for name in found if Path(name).is_file())
+    if not files:
+        raise MissingInputError(f"path must match at least one file, was {path!r} (seen from {Path.cwd()})")
+    return files
+
+
+def content_suffix(path: str) -> str:
+    """Return the suffix, in small letters, that tells what is in a file, packed or not."""
+    return Path(path.removesuffix(".gz")).suffix.lower()

@@ -49,7 +49,7 @@ class _LibraryLog:
     """
 
     def log(self, _level: int, text: str, *arguments: object) -> None:
-        _log.debug(text, *arguments)
+        _log.debug("kafka_library_said", extra={"text": text % arguments if arguments else text})
 
 
 LIBRARY_LOG: Final = _LibraryLog()
@@ -102,6 +102,8 @@ def producer_settings(sink: KafkaSink) -> Settings:
         "compression.type": "lz4",
         "partitioner": "murmur2_random",  # where JVM producers put the same key
         "queue.buffering.max.kbytes": 65_536,
+        # What a broker takes by default, less its framing: a dead letter keeps 1,000,000 bytes beside its own headers.
+        "message.max.bytes": 1_048_000,
     }
     required: Settings = {
         "enable.idempotence": True,

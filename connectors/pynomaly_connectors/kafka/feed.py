@@ -33,6 +33,7 @@ from pynomaly_connectors.kafka.error_code import (
     GROUP_REFUSED,
     OFFSET_OUT_OF_RANGE,
     TOPIC_REFUSED,
+    TOPIC_UNKNOWN,
 )
 from pynomaly_connectors.kafka.message_batch import raw_batch
 from pynomaly_connectors.kafka.topic_watch import TopicWatch
@@ -66,7 +67,8 @@ class ConsumerFeed:
 
     Costs about 1.5 us of CPU a record, librdkafka's threads included; most of it goes into the Python object that the
     client makes of each message.
-    Every method may be called from any thread.
+    Every method may be called from any thread, but `close` only when nobody reads any more: the client does not
+    survive being closed under a call.
 
     Parameters
     ----------
@@ -76,13 +78,17 @@ class ConsumerFeed:
         The topic as it is now.
     clock
         Monotonic seconds.
+    bounded
+        Whether all partitions are read to a known end; see `TopicWatch`.
     """
 
-    def __init__(self, source: KafkaSource, topic: Topic, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, source: KafkaSource, topic: Topic, clock: Clock = time.monotonic, *, bounded: bool = False
+    ) -> None:
         self._source = source
         self._clock = clock
         self._trouble = Trouble(source, clock)
-        self._watch = TopicWatch(source, topic, clock)
+        self._watch = TopicWatch(source, topic, clock, bounded=bounded)
         callbacks = {"error_cb": self._trouble.report, "on_commit": self._committed}
         self._consumer = connect(Consumer, consumer_settings(source) | callbacks)
         self._lanes: dict[int, _Lane] = {}
@@ -143,7 +149,8 @@ class ConsumerFeed:
         StateError
             When another topic has taken its name.
         TransientError
-            When the brokers have been silent for longer than the connection's bound.
+            When the brokers have been silent for longer than the connection's bound, or the topic has more partitions
+            than when reading began.
         """
         with self._lock:
             self._watch.look()
@@ -155,7 +162,8 @@ class ConsumerFeed:
 
     def end(self, partition: int) -> int:
         """Return the offset at which the broker last said that nothing follows; holes at the end are behind it."""
-        return self._lanes[partition].end
+        with self._lock:
+            return self._lanes[partition].end
 
     def commit(self, partition: int, offset: int) -> None:
         """Send a group offset on its way, if the flow has a group; a failure is logged and nothing else."""
@@ -168,7 +176,8 @@ class ConsumerFeed:
 
     def close(self) -> None:
         """Close the handle."""
-        self._consumer.close()
+        with self._lock:
+            self._consumer.close()
 
     def _at(self, partition: int, offset: int = -1001) -> TopicPartition:
         return TopicPartition(self._source.topic, partition, offset)
@@ -230,20 +239,27 @@ class ConsumerFeed:
                 lane.messages += messages[begin:end]
 
     def _judge(self, message: Message) -> None:
-        """Decide what an error among the messages means."""
-        error, partition, offset = message.error(), message.partition(), message.offset()
-        if error is None or partition is None or offset is None:
+        """Decide what an error among the messages means; only some are about a place in a partition."""
+        error = message.error()
+        if error is None:
             return
-        if error.code() == END_OF_PARTITION:
-            if partition in self._lanes:
-                self._lanes[partition].end = offset
-        elif error.code() == OFFSET_OUT_OF_RANGE:
-            raise OffsetOutOfRangeError(partition, offset)
-        elif error.code() == GROUP_REFUSED:
-            # Only commits need the group: reading goes on without.
-            _log.warning("kafka_group_refused group=%s error=%s", self._source.group, error.str())
-        else:
-            raise self._failure(error)
+        match error.code(), message.partition(), message.offset():
+            case code, int(partition), int(offset) if code == END_OF_PARTITION:
+                if partition in self._lanes:
+                    self._lanes[partition].end = offset
+            case code, int(partition), int(offset) if code == OFFSET_OUT_OF_RANGE:
+                raise OffsetOutOfRangeError(partition, offset)
+            case code, _, _ if code == GROUP_REFUSED or message.topic() is None:
+                self._group_refused(error)
+            case code, _, _ if code in TOPIC_UNKNOWN:
+                pass  # a broker that has just started may not know the topic yet: the watch judges
+            case _:
+                raise self._failure(error)
+
+    def _group_refused(self, error: KafkaError) -> None:
+        """Tell what the group's coordinator refused. Only commits need it: reading goes on without."""
+        if self._source.group is not None:
+            _log.warning("kafka_group_refused", extra={"group": self._source.group, "error": error.str()})
 
     def _failure(self, error: KafkaError) -> PynomalyError:
         if error.code() in TOPIC_REFUSED:
@@ -269,4 +285,6 @@ class ConsumerFeed:
         for offset in offsets:
             reason = error or offset.error
             if reason is not None:
-                _log.warning("kafka_commit_failed group=%s at=%s error=%s", self._source.group, offset, reason)
+                place = f"{offset.topic}[{offset.partition}]@{offset.offset}"
+                told = {"group": self._source.group, "at": place, "error": reason.str()}
+                _log.warning("kafka_commit_failed", extra=told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -16,6 +17,7 @@ from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
 from pynomaly_connectors.kafka.cluster import Topic, find_topic
 from pynomaly_connectors.kafka.feed import ConsumerFeed, OffsetOutOfRangeError
+from pynomaly_connectors.kafka.start_ledger import StartLedger, Starts
 from pynomaly_connectors.kafka.trouble import Clock
 from pynomaly_connectors.log_position import Log, LogPosition
 
@@ -33,12 +35,18 @@ class KafkaRecordSource:
         Makes columns of the payloads; shared by all partitions.
     clock
         Monotonic seconds.
+    ledger
+        Folder of the flow's state that keeps where `start: latest` began; without one a partition that is opened
+        again without position begins at the end that it has then.
     """
 
-    def __init__(self, spec: KafkaSource, decoder: Decoder, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, spec: KafkaSource, decoder: Decoder, clock: Clock = time.monotonic, *, ledger: Path | None = None
+    ) -> None:
         self._spec = spec
         self._decoder = decoder
         self._clock = clock
+        self._ledger = None if ledger is None else StartLedger(ledger)
         self._topic: Topic | None = None
         self._feed: ConsumerFeed | None = None
         self._open: set[int] = set()
@@ -66,7 +74,7 @@ class KafkaRecordSource:
         Raises
         ------
         UnavailableError
-            When the cluster is silent, or the log no longer holds the position.
+            When the cluster is silent, the log no longer holds the position, or the ledger cannot be written.
         StateError
             When the topic was deleted and created again since.
         """
@@ -74,17 +82,26 @@ class KafkaRecordSource:
             topic = self._topic or find_topic(self._spec, self._spec.topic, self._clock)
             self._topic = topic
             stream = Stream(topic.name, _number(partition, topic), topic.id)
-            feed = self._feed or ConsumerFeed(self._spec, topic, self._clock)
+            feed = self._feed or ConsumerFeed(self._spec, topic, self._clock, bounded=bounded)
             self._feed = feed
             try:
-                log = Log(stream, *feed.watermarks(stream.partition))
-                offset = log.first_offset(position, self._spec.start)
+                log, offset = self._place(feed, topic, stream, position)
                 feed.add(stream.partition, offset)
                 self._open.add(stream.partition)
             finally:
                 self._close_unused()
         end = log.high if bounded else None
         return KafkaPartitionReader(feed, self._decoder, stream, offset, end, lambda: self._release(stream.partition))
+
+    def _place(self, feed: ConsumerFeed, topic: Topic, stream: Stream, position: bytes | None) -> tuple[Log, int]:
+        """Return what a partition holds, and the offset to read first."""
+        start = self._spec.start
+        if position is None and start == "latest" and self._ledger is not None:
+            # Before the log is looked at, which may only grow meanwhile.
+            position = self._ledger.starts(topic.name, lambda: _ends(feed, topic)).position(stream.partition)
+            start = "earliest"
+        log = Log(stream, *feed.watermarks(stream.partition))
+        return log, log.first_offset(position, start)
 
     def _release(self, partition: int) -> None:
         with self._lock:
@@ -146,7 +163,8 @@ class KafkaPartitionReader:
         StateError
             When the topic was deleted and created again.
         TransientError
-            When the brokers have been silent for longer than the connection's bound.
+            When the brokers have been silent for longer than the connection's bound, or an unbounded read finds
+            that the topic was given more partitions.
         """
         if self._release is None or self.at_end:
             return None
@@ -184,12 +202,17 @@ class KafkaPartitionReader:
             raise Log(lost, *self._feed.watermarks(gone.partition)).out_of_range(gone.offset) from None
 
     def _within(self, batch: RecordBatch) -> RecordBatch | None:
-        """Cut off what came after the end of a bounded read."""
-        rows = len(batch) if self._end is None else int(np.searchsorted(batch.offset, self._end))
-        self._next = int(batch.offset[-1]) + 1
-        if rows < len(batch):
-            batch = batch.slice(0, rows)
-        return batch if rows > 0 else None
+        """Cut off what came after the end of a bounded read, and leave it to the next one."""
+        if self._end is not None and batch.offset[-1] >= self._end:
+            self._next = self._end
+            batch = batch.slice(0, int(np.searchsorted(batch.offset, self._end)))
+        else:
+            self._next = int(batch.offset[-1]) + 1
+        return batch if len(batch) > 0 else None
+
+
+def _ends(feed: ConsumerFeed, topic: Topic) -> Starts:
+    return Starts(topic.id, {number: feed.watermarks(number)[1] for number in topic.partitions})
 
 
 def _number(partition: str, topic: Topic) -> int:

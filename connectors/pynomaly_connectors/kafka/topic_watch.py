@@ -1,7 +1,7 @@
-"""Notice that a topic was deleted, or replaced by another one of its name, while it is read.
+"""Notice that a topic was deleted, replaced by another one of its name, or given more partitions while it is read.
 
-librdkafka tells neither: a deleted topic is silent for ever, and a recreated one that has grown past the reader's
-offset goes on with foreign records. Only the topic id differs.
+librdkafka tells none of it: a deleted topic is silent for ever, a recreated one that has grown past the reader's
+offset goes on with foreign records (only the topic id differs), and records in new partitions wait for nobody.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
-from pynomaly.domain.error import StateError
+from pynomaly.domain.error import StateError, TransientError
 from pynomaly_connectors.kafka.client import connect, connection_settings
 from pynomaly_connectors.kafka.cluster import Topic, refused_topic
 from pynomaly_connectors.kafka.error_code import TOPIC_UNKNOWN
@@ -35,12 +35,17 @@ class TopicWatch:
         The topic as it was when reading began.
     clock
         Monotonic seconds.
+    bounded
+        Whether only what the topic holds now is read: partitions that it is given later are of no concern then.
     """
 
-    def __init__(self, connection: KafkaConnection, topic: Topic, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, connection: KafkaConnection, topic: Topic, clock: Clock = time.monotonic, *, bounded: bool = False
+    ) -> None:
         self._connection = connection
         self._topic = topic
         self._clock = clock
+        self._bounded = bounded
         self._asked_at = clock()
         self._admin: AdminClient | None = None
         self._answer: Future[Any] | None = None
@@ -54,6 +59,8 @@ class TopicWatch:
             When the topic is gone.
         StateError
             When another topic has taken its name.
+        TransientError
+            When it has more partitions than are read.
         """
         if self._answer is not None and self._answer.done():
             answer, self._answer = self._answer, None
@@ -75,4 +82,10 @@ class TopicWatch:
             raise StateError(
                 f"topic {self._topic.name} must stay while it is read (id {self._topic.id}), was deleted and created "
                 f"again (id {found.id}); start over with --reset-state"
+            )
+        if len(found.partitions) > len(self._topic.partitions) and not self._bounded:
+            raise TransientError(
+                f"topic {found.name} must have the {len(self._topic.partitions)} partitions that the flow was started "
+                f"with, has {len(found.partitions)}: start the flow again, which reads the new ones from their "
+                "beginning; series whose key now falls into another partition begin anew"
             )

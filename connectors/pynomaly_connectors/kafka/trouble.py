@@ -50,12 +50,13 @@ class Trouble:
             self._refused = self._last
         if error.code() in OUTAGE and self._since is None:
             self._since = self._clock()
-            _log.warning("kafka_brokers_unreachable bootstrap=%s error=%s", self._connection.bootstrap, self._last)
+            facts = {"bootstrap": self._connection.bootstrap, "error": self._last}
+            _log.warning("kafka_brokers_unreachable", extra=facts)
 
     def clear(self) -> None:
         """Take note that the cluster works."""
         if self._since is not None:
-            _log.warning("kafka_brokers_reachable bootstrap=%s", self._connection.bootstrap)
+            _log.warning("kafka_brokers_reachable", extra={"bootstrap": self._connection.bootstrap})
         self._since, self._refused, self._last = None, "", ""
 
     def raise_refusal(self) -> None:

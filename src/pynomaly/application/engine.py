@@ -5,9 +5,10 @@ The same engine replays history and runs live. Nothing in it depends on where ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from pynomaly.domain.plan import AdaptedSource, ScoringPlan
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, RecordBatch, Stream
 from pynomaly.domain.report import Reporter
 from pynomaly.domain.scoring import ProcessKernel, Scoring
-from pynomaly.domain.series import FindSlots, SeriesIndex, find_slots
+from pynomaly.domain.series import FindSlots, SeriesIndex, SeriesKeys, find_slots
 from pynomaly.domain.state import StateImage, pack, unpack
 from pynomaly.domain.windows import ClosedWindows, WindowPlan, Windows
 from pynomaly.domain.windows.absorb import absorb
@@ -67,10 +68,10 @@ class Kernels:
 
 @dataclass(frozen=True, slots=True)
 class ScoredWindows:
-    """Windows that closed, the keys of their series, and what became of them."""
+    """Windows that closed, the keys of their series (made when asked for), and what became of them."""
 
     closed: ClosedWindows
-    series: tuple[str, ...]
+    series: Sequence[str]
     outcomes: Outcomes
 
 
@@ -87,7 +88,9 @@ class DetectionResult:
     outcomes
         One for each record.
     events
-        What happened, in the order of the stream.
+        What happened, by the offset of the record that caused it. Of one record's: its rejection, its lateness, the
+        models that took over, the anomalies; of several models their parts in the order of the flow, of several
+        windows those that end first, then those of the lower series number.
     windows
         Windows that the batch closed; None in a flow without windows.
     """
@@ -138,10 +141,6 @@ class Engine:
         """Records processed since the first start, over all restarts."""
         return self._progress.records
 
-    def series_key(self, slot: int) -> str:
-        """Return the key of a series number."""
-        return self._series.key(slot)
-
     def process(self, batch: RecordBatch) -> DetectionResult:
         """Judge and learn a batch.
 
@@ -187,6 +186,7 @@ class Engine:
         """
         image = unpack(state)
         self._check_origin(image.header)
+        self._check_sections(set(image.sections))
         images = {name: unpack(section.tobytes()) for name, section in image.sections.items()}
         self._series.restore(images["series"])
         self._scoring.restore(images["scoring"])
@@ -216,7 +216,7 @@ class Engine:
         outcomes, fits = self._score(batch.offset, batch.time_ns, slot, refusal, batch.values)
         rejected = self._reporter.rejected(batch, outcomes)
         anomalies = self._reporter.anomalous_records(batch, slot, outcomes)
-        return DetectionResult(batch, slot, outcomes, tuple(chain(rejected, fits, anomalies)))
+        return DetectionResult(batch, slot, outcomes, _in_order(rejected, fits, anomalies))
 
     def _process_windows(
         self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn
@@ -227,10 +227,10 @@ class Engine:
         scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, closed.refusal, closed.values)
         outcomes = Outcomes.unscored(absorbed.reason)
         rejected = self._reporter.rejected(batch, outcomes)
-        anomalies = self._reporter.anomalous_windows(closed.slot, closed.start_ns, closed.end_ns, closed.values, scored)
         late = self._reporter.late(batch, slot, outcomes)
-        events = tuple(chain(rejected, late, fits, anomalies))
-        series = tuple(self._series.key(int(number)) for number in closed.slot)
+        anomalies = self._reporter.anomalous_windows(closed, scored)
+        series = SeriesKeys(closed.slot, self._series.key)
+        events = _in_order(rejected, late, fits, anomalies)
         return DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, series, scored))
 
     def _score(
@@ -253,6 +253,16 @@ class Engine:
     def _adapted_fields(self) -> dict[str, tuple[int, ...]]:
         return {part.name: part.fields for part in self._plan.scoring.parts}
 
+    def _check_sections(self, saved: set[str]) -> None:
+        needed = {"series", "scoring", *(f"part {name}" for name in self._adapted)}
+        if self._windows is not None:
+            needed.add("windows")
+        if saved != needed:
+            raise StateError(
+                f"saved state of {self._stream}: sections must be {sorted(needed)}, were {sorted(saved)}; "
+                "it was saved by another version"
+            )
+
     def _check_origin(self, header: Mapping[str, object]) -> None:
         expected = {
             "version": _STATE_VERSION,
@@ -263,9 +273,14 @@ class Engine:
         for name, value in expected.items():
             if header.get(name) != value:
                 raise StateError(
-                    f"saved state of {self._stream}: {name} must be {value!r}, was {header.get(name)!r}; "
-                    "give the flow its own --state folder, or start over with --reset-state"
+                    f"saved state of {self._stream}: {name} must be {value!r}, was {header.get(name)!r}: "
+                    "it was saved by another flow or of another stream"
                 )
+
+
+def _in_order(*kinds: Iterable[Event]) -> tuple[Event, ...]:
+    """Order events by offset, those of one offset by kind; so the order does not depend on where batches are cut."""
+    return tuple(sorted(chain(*kinds), key=attrgetter("offset")))
 
 
 def _adapted_parts(plan: FlowPlan, stream: Stream) -> dict[str, AdaptedPart]:

@@ -7,7 +7,7 @@ import numpy as np
 from pynomaly.application.engine import DetectionResult, Engine
 from pynomaly.application.telemetry import BatchProcessed, Telemetry
 from pynomaly.domain.event import ModelRefitFailed, ModelRefitted
-from pynomaly.domain.outcome import Level, Reason
+from pynomaly.domain.outcome import Level, Outcome, Reason
 
 
 def observe(result: DetectionResult, engine: Engine, seconds: float, telemetry: Telemetry) -> None:
@@ -36,7 +36,7 @@ def processed(result: DetectionResult, seconds: float) -> BatchProcessed:
     batch = result.batch
     outcomes = result.outcomes if result.windows is None else result.windows.outcomes
     heights = np.bincount(outcomes.level, minlength=len(Level))
-    accepted = batch.time_ns[batch.refusal == 0]
+    accepted = batch.time_ns[result.outcomes.outcome != Outcome.REJECTED]
     return BatchProcessed(
         stream=batch.stream,
         seconds=seconds,

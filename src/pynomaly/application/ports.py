@@ -78,7 +78,8 @@ class RecordSource(Protocol):
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
         """Open a partition after ``position``, or at the configured start when it is None.
 
-        ``bounded`` makes the reader stop at the end that the partition has now.
+        ``bounded`` makes the reader stop at the end that the partition has now; what comes later is left to the next
+        read.
         """
         ...
 

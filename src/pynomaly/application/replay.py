@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 
 from pynomaly.application.engine import DetectionResult, Engine, EngineFactory
 from pynomaly.application.ports import PartitionReader, RecordSource
@@ -26,14 +27,12 @@ def replay(source: RecordSource, engine_for: EngineFactory, take: Take, *, most_
         Cut batches to at most this many records; outcomes do not depend on it.
     """
     for partition in source.partitions():
-        reader = source.open(partition, None, bounded=True)
-        engine = engine_for(reader.stream)
-        try:
+        with (
+            closing(source.open(partition, None, bounded=True)) as reader,
+            closing(engine_for(reader.stream)) as engine,
+        ):
             for batch in _batches(reader, most_records):
                 take(engine.process(batch))
-        finally:
-            engine.close()
-            reader.close()
 
 
 def detect(batches: Iterable[RecordBatch], engine: Engine) -> Iterator[DetectionResult]:

@@ -67,8 +67,7 @@ class Tally(NoTelemetry):
             self._by_reason.update(batch.by_reason)
             self._windows.update(batch.windows)
             self._alerts.update(batch.alerts)
-            if batch.newest_time_ns is not None:
-                self._newest_time_ns = max(batch.newest_time_ns, self._newest_time_ns or batch.newest_time_ns)
+            self._newest_time_ns = _newer(self._newest_time_ns, batch.newest_time_ns)
 
     def series_counted(self, stream: Stream, count: int) -> None:
         """Remember the number of series of a stream."""
@@ -91,6 +90,10 @@ class Tally(NoTelemetry):
                 series=sum(self._series.values()),
                 newest_time_ns=self._newest_time_ns,
             )
+
+
+def _newer(one: int | None, other: int | None) -> int | None:
+    return max((time_ns for time_ns in (one, other) if time_ns is not None), default=None)
 
 
 class Tee:

@@ -15,14 +15,17 @@ level counts as an alert at the levels below it. A and B decay lazily: a quiet r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, log1p
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.domain.detectors.seam import Row, row
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.detectors.seam import row
+from pynomaly.domain.error import Problem
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 from pynomaly.domain.outcome import Level, Reason
 
@@ -50,10 +53,14 @@ class PersistenceOptions(Options):
     hits: int = option(1, "records that must reach the threshold", low=1, high=64)
     of: int = option(1, "among the last records of the series", low=1, high=64)
 
+    def _conflicts(self) -> Iterator[Problem]:
+        if self.of < self.hits:
+            yield Problem("of", f"must be at least `hits`, was {self.of}")
+
 
 @dataclass(frozen=True)
 class AlertPolicyOptions(Options):
-    """Bars of the alert levels; a level without a threshold does not exist."""
+    """Bars of the alert levels, higher from level to level; a level without a threshold does not exist."""
 
     watch: float | None = option(2.3, "evidence of a watch alert", low=0.0, high=1e6)
     warning: float | None = option(4.0, "evidence of a warning alert", low=0.0, high=1e6)
@@ -70,6 +77,17 @@ class AlertPolicyOptions(Options):
         given = (self.watch, self.warning, self.critical)
         watch, warning, critical = (inf if threshold is None else threshold for threshold in given)
         return watch, warning, critical
+
+    def _conflicts(self) -> Iterator[Problem]:
+        names = [name for name in ("watch", "warning", "critical") if getattr(self, name) is not None]
+        if not names:
+            yield Problem(
+                "watch", "must be a number where warning and critical are none, was None: nothing would alert"
+            )
+        for lower, name in pairwise(names):
+            bar, below = getattr(self, name), getattr(self, lower)
+            if bar <= below:
+                yield Problem(name, f"must be greater than {lower} {below:g}, was {bar:g}")
 
 
 def rules_row(

@@ -106,7 +106,7 @@ class RecordRejected:
 
 @dataclass(frozen=True, slots=True)
 class RecordLate:
-    """A record came behind the watermark by more than the allowed lateness."""
+    """A record came when every window that should hold it had closed."""
 
     id: str
     flow: str

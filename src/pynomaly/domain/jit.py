@@ -9,6 +9,8 @@ import numba
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
+Row = Any  # one row of a structured array, as compiled code sees it
+
 
 def compiled(function: FunctionT) -> FunctionT:
     """Mark a function for compilation with IEEE arithmetic in the order written.

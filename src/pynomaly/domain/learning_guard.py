@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pynomaly.domain.detectors.seam import Row
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from types import NoneType
+from typing import Any, Final, cast, get_args, get_type_hints
 
 from pynomaly.domain.error import ConfigError, Problem
 
@@ -41,25 +43,56 @@ class Options:
     Raises
     ------
     ConfigError
-        On construction, naming every field outside its range.
+        On construction, naming every field of another type or outside its range; if there is none, every pair of
+        fields that do not agree.
     """
 
     def __post_init__(self) -> None:
-        problems = [problem for item in fields(self) if (problem := self._problem(item.name)) is not None]
+        kinds = _kinds(type(self))
+        checked = (self._problem(item.name, kinds[item.name]) for item in fields(self))
+        problems = [problem for problem in checked if problem is not None]
+        problems = problems or list(self._conflicts())
         if problems:
             raise ConfigError(*problems)
 
-    def _problem(self, name: str) -> Problem | None:
+    def _problem(self, name: str, kinds: tuple[type, ...]) -> Problem | None:
         value, bound = getattr(self, name), self.bound(name)
-        if bound.choices and value not in bound.choices:
-            return Problem(name, f"must be {' or '.join(bound.choices)}, was {value!r}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        if math.isfinite(value) and bound.low <= value <= bound.high:
-            return None
-        return Problem(name, f"must be between {bound.low:g} and {bound.high:g}, was {value!r}")
+        if bound.choices:
+            rule = None if value in bound.choices else " or ".join(bound.choices)
+        elif not _is_of(kinds, value):
+            rule = " or ".join(_WORDS[kind] for kind in kinds)
+        elif isinstance(value, int | float) and not (math.isfinite(value) and bound.low <= value <= bound.high):
+            rule = f"between {bound.low:g} and {bound.high:g}"
+        else:
+            rule = None
+        return None if rule is None else Problem(name, f"must be {rule}, was {value!r}")
+
+    def _conflicts(self) -> Iterator[Problem]:
+        """Yield what is wrong between fields that are right one by one; subclasses say what."""
+        yield from ()
 
     @classmethod
     def bound(cls, name: str) -> Bound:
         """Return the meaning and range of one option."""
         return cast("Bound", next(item for item in fields(cls) if item.name == name).metadata["bound"])
+
+
+_WORDS: Final[dict[type, str]] = {
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    NoneType: "none",
+}
+
+
+def _kinds(options: type[Options]) -> dict[str, tuple[type, ...]]:
+    """Return the types that each field may have."""
+    return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(options).items()}
+
+
+def _is_of(kinds: tuple[type, ...], value: object) -> bool:
+    """Tell whether a value has one of the types: a whole number is a number too, true and false are none."""
+    if isinstance(value, bool):
+        return bool in kinds
+    return isinstance(value, kinds) or (isinstance(value, int) and float in kinds)

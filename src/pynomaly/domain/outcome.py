@@ -3,7 +3,7 @@
 A record stops at the first row of this table that applies to it:
 
 1. *rejected*: the record itself cannot be used (the decoder's reasons);
-2. *late*: its event time lies behind the watermark by more than the allowed lateness;
+2. *late*: every window that should hold it has closed;
 3. *windowed*: it went into a window; the window is scored when it closes;
 4. *warming*: no detector of its series knows enough to judge it;
 5. *suppressed*: the evidence would have been enough, but a rule of the flow holds it back, judged in
@@ -88,7 +88,7 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.DETECTOR_WARMING: "no detector has seen enough records of this series",
     Reason.CALIBRATOR_WARMING: "too few scores of this series exist to tell what is rare",
     Reason.IN_WINDOW: "the record went into a window, which is scored when it closes",
-    Reason.BEHIND_WATERMARK: "the event time lies behind the watermark by more than the allowed lateness",
+    Reason.BEHIND_WATERMARK: "every window that should hold the record had closed before it came",
     Reason.NO_PAYLOAD: "the record has no payload (a tombstone)",
     Reason.MALFORMED: "the payload cannot be parsed in the flow's format",
     Reason.MISSING_FIELD: "a field that the flow needs is missing or null",

@@ -12,8 +12,26 @@ from pynomaly.domain.event import AnomalyDetected, PartContribution, RecordLate,
 from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
 from pynomaly.domain.plan import ScoringPlan
 from pynomaly.domain.record import Float64Matrix, Int64Column, RecordBatch, Stream
+from pynomaly.domain.windows import ClosedWindows
 
 KeyOf = Callable[[int], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an anomaly stands: series, causing record, event time, and the window if it is one."""
+
+    slot: int
+    offset: int
+    time_ns: int
+    window: WindowSpan | None = None
+
+    @property
+    def identity(self) -> tuple[str, int]:
+        """What tells it from every other anomaly of the series, with the word for what that is."""
+        if self.window is None:
+            return "anomaly", self.offset
+        return f"window-anomaly-{self.window.end_ns - self.window.start_ns}", self.window.start_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +59,18 @@ class Reporter:
     def anomalous_records(self, batch: RecordBatch, slot: Int64Column, outcomes: Outcomes) -> Iterator[AnomalyDetected]:
         """Yield an event for each record that alerted."""
         for row in np.flatnonzero(outcomes.reason == Reason.ALERTED):
-            offset, time_ns = int(batch.offset[row]), int(batch.time_ns[row])
-            yield self._anomaly(int(row), int(slot[row]), offset, time_ns, batch.values, outcomes, None)
+            place = _Place(int(slot[row]), int(batch.offset[row]), int(batch.time_ns[row]))
+            yield self._anomaly(int(row), place, batch.values, outcomes)
 
-    def anomalous_windows(
-        self, slot: Int64Column, start_ns: Int64Column, end_ns: Int64Column, values: Float64Matrix, outcomes: Outcomes
-    ) -> Iterator[AnomalyDetected]:
-        """Yield an event for each window that alerted; its offset is the window's start."""
+    def anomalous_windows(self, closed: ClosedWindows, outcomes: Outcomes) -> Iterator[AnomalyDetected]:
+        """Yield an event for each window that alerted; its offset is that of the record that closed it.
+
+        Its id is made of the window itself, which is the same whichever record closes it.
+        """
         for row in np.flatnonzero(outcomes.reason == Reason.ALERTED):
-            span = WindowSpan(int(start_ns[row]), int(end_ns[row]))
-            yield self._anomaly(int(row), int(slot[row]), span.start_ns, span.end_ns, values, outcomes, span)
+            span = WindowSpan(int(closed.start_ns[row]), int(closed.end_ns[row]))
+            place = _Place(int(closed.slot[row]), int(closed.closed_by_offset[row]), span.end_ns, span)
+            yield self._anomaly(int(row), place, closed.values, outcomes)
 
     def rejected(self, batch: RecordBatch, outcomes: Outcomes) -> Iterator[RecordRejected]:
         """Yield an event for each record that was rejected, by the decoder or later."""
@@ -60,7 +80,7 @@ class Reporter:
             yield RecordRejected(identity, self.flow, self.stream, offset, reason, batch.raw(row))
 
     def late(self, batch: RecordBatch, slot: Int64Column, outcomes: Outcomes) -> Iterator[RecordLate]:
-        """Yield an event for each record behind the watermark."""
+        """Yield an event for each record that came too late for every window."""
         for row in np.flatnonzero(outcomes.reason == Reason.BEHIND_WATERMARK):
             offset = int(batch.offset[row])
             yield RecordLate(
@@ -73,33 +93,24 @@ class Reporter:
                 dict(zip(self.fields, map(float, batch.values[row]), strict=True)),
             )
 
-    def _anomaly(
-        self,
-        row: int,
-        slot: int,
-        offset: int,
-        time_ns: int,
-        values: Float64Matrix,
-        outcomes: Outcomes,
-        window: WindowSpan | None,
-    ) -> AnomalyDetected:
-        level, series = Level(int(outcomes.level[row])), self.key_of(slot)
-        kind = "anomaly" if window is None else f"window-anomaly-{window.end_ns - window.start_ns}"
+    def _anomaly(self, row: int, place: _Place, values: Float64Matrix, outcomes: Outcomes) -> AnomalyDetected:
+        level, series = Level(int(outcomes.level[row])), self.key_of(place.slot)
+        kind, cause = place.identity
         names = self.plan.fields
         return AnomalyDetected(
-            id=event_id(kind, self.flow, self.stream, offset, series, level.label),
+            id=event_id(kind, self.flow, self.stream, cause, series, level.label),
             flow=self.flow,
             stream=self.stream,
-            offset=offset,
+            offset=place.offset,
             series=series,
-            time_ns=time_ns,
+            time_ns=place.time_ns,
             level=level,
             evidence=float(outcomes.evidence[row]),
             bar=float(outcomes.bar[row]),
             values={name: float(values[row, column]) for column, name in enumerate(names)},
             expected={name: known(outcomes.expected[row, column]) for column, name in enumerate(names)},
             parts=tuple(self._contributions(row, outcomes)),
-            window=window,
+            window=place.window,
         )
 
     def _contributions(self, row: int, outcomes: Outcomes) -> Iterator[PartContribution]:

@@ -32,13 +32,15 @@ class _Table:
 
     def grown(self, size: int) -> _Table:
         """Make room; rows beyond the old ones are not written, so that they cost no memory before they are used."""
-        larger = np.empty(size, self.rows.dtype)
-        larger[: len(self.rows)] = self.rows
+        # Rows read back from bytes have an equal dtype that is not marked as aligned: another type to compiled code,
+        # which would be compiled once more. So the dtype is always that of the plan.
+        larger = np.empty(size, self.initial.dtype)
+        _bytes_of(larger)[: len(self.rows)] = _bytes_of(self.rows)
         return _Table(larger, self.initial)
 
     def begin(self, first: int, stop: int) -> None:
         """Give new series their state before the first record."""
-        self.rows[first:stop] = self.initial[0]
+        _bytes_of(self.rows)[first:stop] = _bytes_of(self.initial)
 
 
 class Scoring:
@@ -164,6 +166,11 @@ class Scoring:
 
     def _numbered_params(self, kind: str) -> tuple[NDArray[Any], ...]:
         return tuple(params for name, params in self._params.items() if name.startswith(f"{kind}."))
+
+
+def _bytes_of(rows: Array) -> Array:
+    """See rows as plain bytes: copied so, padding is copied too, and equal states are equal bytes."""
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
 
 
 def _layouts(plan: ScoringPlan, indices: tuple[PartIndex, ...]) -> dict[str, Layout]:

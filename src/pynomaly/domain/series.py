@@ -6,8 +6,8 @@ byte, so two keys never share a slot. The table is rebuilt on restore; only the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,8 @@ class SeriesIndex:
         StateError
             When they do not fit together.
         """
+        if set(image.sections) != {"keys", "key_end"}:
+            raise StateError(f"saved series must have keys and key_end, had {sorted(image.sections)}")
         keys, key_end = image.sections["keys"], image.sections["key_end"]
         if len(key_end) == 0 or key_end[0] != 0 or key_end[-1] != len(keys) or np.any(np.diff(key_end) < 0):
             raise StateError("series keys must be consistent, were not: the state is damaged")
@@ -187,3 +189,31 @@ class SeriesIndex:
         self._table_hash = np.zeros(places, np.uint64)
         self._table_slot = np.full(places, _FREE, np.int64)
         self._assign(known, np.zeros(count, np.uint8), 0, np.empty(count, np.int64))
+
+
+class SeriesKeys(Sequence[str]):
+    """The keys of ``m`` slots; each becomes a string when it is asked for, as few ever are.
+
+    Parameters
+    ----------
+    slot
+        ``(m,)`` series numbers.
+    key_of
+        Slot -> series key.
+    """
+
+    def __init__(self, slot: Int64Column, key_of: Callable[[int], str]) -> None:
+        self._slot = slot
+        self._key_of = key_of
+
+    def __len__(self) -> int:
+        return len(self._slot)
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> SeriesKeys: ...
+    def __getitem__(self, row: int | slice) -> str | SeriesKeys:
+        if isinstance(row, slice):
+            return SeriesKeys(self._slot[row], self._key_of)
+        return self._key_of(int(self._slot[row]))

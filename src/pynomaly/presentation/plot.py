@@ -23,6 +23,7 @@ from pynomaly.application.spec.record import NoTime
 from pynomaly.domain.error import ConfigError, Problem, UnavailableError
 from pynomaly.domain.outcome import Level, Outcomes
 from pynomaly.domain.record import KeyColumn, Stream
+from pynomaly_connectors.files.draft import Draft
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,6 +114,7 @@ class PlotRecorder:
     def __init__(self, fields: tuple[str, ...], parts: Sequence[Sequence[str]], *, has_clock: bool) -> None:
         self.fields = fields
         self.has_clock = has_clock
+        self.judged = "record"  # or window, as soon as there are any
         self._looks_at = np.array([[name in part for name in fields] for part in parts])
         self._pieces: dict[tuple[Stream, int], list[tuple[NDArray[Any], ...]]] = defaultdict(list)
         self._names: dict[tuple[Stream, int], str] = {}
@@ -133,16 +135,19 @@ class PlotRecorder:
                 batch.stream, _Judged(at, batch.values, result.slot, batch.refusal == 0, result.outcomes), batch.key
             )
         else:
+            self.judged = "window"
             closed = windows.closed
             at = closed.end_ns.view("datetime64[ns]")
             judged = _Judged(at, closed.values, closed.slot, closed.refusal == 0, windows.outcomes)
             self._keep(batch.stream, judged, windows.series)
 
     def _keep(self, stream: Stream, judged: _Judged, names: Names) -> None:
+        rows = np.flatnonzero(judged.accepted)
+        if not len(rows):  # nothing to draw, and outcomes that nobody scored have no columns
+            return
         outcomes = judged.outcomes
         blamed = outcomes.contribution @ self._looks_at >= _GOOD_PART * outcomes.evidence[:, None]
         columns = (judged.at, judged.values, outcomes.expected, outcomes.evidence, outcomes.level, blamed)
-        rows = np.flatnonzero(judged.accepted)
         rows = rows[np.argsort(judged.slot[rows], kind="stable")]
         slots, begins = np.unique(judged.slot[rows], return_index=True)
         for slot, own in zip(slots.tolist(), np.split(rows, begins[1:]), strict=True):
@@ -189,8 +194,8 @@ def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path, labels: 
     """
     figure = _figure(recorder, bars, title, labels)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=_RESOLUTION)
+        with Draft(path) as file:
+            figure.savefig(file, dpi=_RESOLUTION, format=path.suffix[1:].lower())
     except OSError as error:
         raise UnavailableError(f"{path} must be a file that can be written, was not: {error.strerror}") from error
 
@@ -211,16 +216,16 @@ def _figure(recorder: PlotRecorder, bars: Bars, title: str, labels: Sequence[Spa
         _draw_series(panel, series, recorder, bars, named=len(known) > 1)
         _draw_labels(panel, labels)
     if not shown:
-        _say_nothing(axes)
-    figure.suptitle(_title(title, known, shown), x=0.01, ha="left", fontsize=12, fontweight="bold")
+        _say_nothing(axes, recorder.judged)
+    figure.suptitle(_title(title, recorder.judged, known, shown), x=0.01, ha="left", fontsize=12, fontweight="bold")
     _legend(figure, axes)
     return figure
 
 
-def _title(title: str, known: Sequence[PlottedSeries], shown: Sequence[PlottedSeries]) -> str:
+def _title(title: str, judged: str, known: Sequence[PlottedSeries], shown: Sequence[PlottedSeries]) -> str:
     alerts = sum(one.alerts for one in known)
-    records = sum(len(one.at) for one in known)
-    told = f"{_plain(title)}: {alerts:,} alert{'' if alerts == 1 else 's'} in {records:,} records"
+    count = sum(len(one.at) for one in known)
+    told = f"{_plain(title)}: {alerts:,} alert{'' if alerts == 1 else 's'} in {count:,} {judged}s"
     return told if len(shown) == len(known) else f"{told} ({len(shown)} of {len(known)} series)"
 
 
@@ -338,10 +343,10 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
         figure.legend(handles, names, loc="upper right", ncols=len(names), frameon=False, fontsize=9)
 
 
-def _say_nothing(axes: Sequence[Axes]) -> None:
+def _say_nothing(axes: Sequence[Axes], judged: str) -> None:
     for axis in axes:
         axis.set_axis_off()
-    axes[0].text(0.5, 0.5, "no record could be used", ha="center", va="center")
+    axes[0].text(0.5, 0.5, f"no {judged} could be used", ha="center", va="center")
 
 
 def _stretches(count: int) -> NDArray[np.int64]:

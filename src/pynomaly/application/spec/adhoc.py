@@ -16,6 +16,7 @@ from pynomaly.domain.error import ConfigError, Problem
 LIGHT_DETECTORS: Final = ("seasonal_slot", "running_range")
 LIGHT_DETECTORS_WITHOUT_CLOCK: Final = ("ew_zscore", "running_range")
 _LIBRARIES: Final = ("river", "pyod")
+_LISTS: Final = ("fields",)  # options that are lists, even of one
 _WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
 
 Entry = str | Mapping[str, object]
@@ -95,7 +96,8 @@ def _record(columns: Columns) -> dict[str, object]:
 def detector_entry(text: str) -> dict[str, object]:
     """Read ``NAME[:option=value,...]`` as an entry of `detectors`.
 
-    ``river/CLASS`` and ``pyod/CLASS`` name detectors of those libraries; a dot goes into a nested mapping.
+    ``river/CLASS`` and ``pyod/CLASS`` name detectors of those libraries; a dot goes into a nested mapping; the names
+    of ``fields`` are joined by plus signs.
 
     Raises
     ------
@@ -108,6 +110,8 @@ def detector_entry(text: str) -> dict[str, object]:
     {'detector': 'ew_zscore', 'half_life': 72, 'calibration': {'warm_up': 48}}
     >>> detector_entry("pyod/IForest:window=500")
     {'pyod': 'IForest', 'window': 500}
+    >>> detector_entry("ew_zscore:fields=load+host")
+    {'detector': 'ew_zscore', 'fields': ['load', 'host']}
     """
     name, _, options = text.partition(":")
     library, _, class_name = name.partition("/")
@@ -123,7 +127,7 @@ def detector_entry(text: str) -> dict[str, object]:
             if not isinstance(inner, dict):
                 raise ConfigError(Problem(text, f"must give {step} once, was given with and without a dot"))
             section = inner
-        section[last] = _scalar(value.strip())
+        section[last] = value.strip().split("+") if last in _LISTS else _scalar(value.strip())
     return entry
 
 

@@ -50,6 +50,12 @@ class AlertSpec(Section):
             raise ValueError("must give at least one of watch, warning and critical")
         return levels
 
+    def bars(self, reach: float) -> dict[Level, float]:
+        """Return the evidence of each level of parts that together reach at most this evidence; maybe none."""
+        levels = self.levels or _default_levels(reach)
+        bars = {Level.WATCH: levels.watch, Level.WARNING: levels.warning, Level.CRITICAL: levels.critical}
+        return {level: bar for level, bar in bars.items() if bar is not None}
+
     def policy(self, reach: float) -> AlertPolicyOptions:
         """Return the alert policy of parts that together reach at most this evidence."""
         levels = self.levels or _default_levels(reach)

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from fnmatch import fnmatch
-from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, cast
 
-from pynomaly.application.spec.alert import AlertSpec, levels_of
+from pynomaly.application.spec.alert import AlertSpec
 from pynomaly.application.spec.complaint import Complaint, one_of
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.detect import PartSpec, place_parts
-from pynomaly.application.spec.record import RecordSpec
+from pynomaly.application.spec.file_path import may_match, plain_path
+from pynomaly.application.spec.record import NoTime, RecordSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, OutputSpec, SinkSpec
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
 from pynomaly.application.spec.window import SlidingWindow, TumblingWindow
-from pynomaly.domain.decision import CombinationOptions, PersistenceOptions
+from pynomaly.domain.decision import CombinationOptions
+from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
 
 #: Each part costs a calibrator (1 KB) a series and a step of every record.
 MOST_PARTS: Final = 1_000
 
 Detectors = tuple[PartSpec, ...]
+Entries = Mapping[int, PartSpec]
 Window = TumblingWindow | SlidingWindow | None
 
 
 def broken_rules(sections: Mapping[str, object]) -> list[Complaint]:
-    """Return what is wrong between the given sections; a rule that needs one which is not there is skipped."""
+    """Return what is wrong between the given sections; a rule that needs one which is not there is skipped.
+
+    Parameters
+    ----------
+    sections
+        By the names of their keys; `entries` are the sound ones of `detectors` by their numbers, where some are not.
+    """
+    given = {**sections}
+    if "detectors" in given:
+        given["entries"] = dict(enumerate(cast("Detectors", given["detectors"])))
     complaints: list[Complaint] = []
     for rule, names in _RULES:
-        if all(name in sections for name in names):
-            complaints.extend(rule(*(sections[name] for name in names)))
+        if all(name in given for name in names):
+            complaints.extend(rule(*(given[name] for name in names)))
     return complaints
 
 
@@ -53,9 +63,16 @@ def _messages_have_keys(source: SourceSpec, record: RecordSpec) -> Iterator[Comp
         yield Complaint(("record", "series_from"), "must be fields: only messages have a key", record.series_from)
 
 
-def _fields_exist(record: RecordSpec, window: Window, detectors: Detectors) -> Iterator[Complaint]:
+def _clock_is_there(record: RecordSpec, entries: Entries) -> Iterator[Complaint]:
+    for entry, part in entries.items():
+        if isinstance(record.time, NoTime) and part.detects_with == SEASONAL_SLOT.name:
+            rule = "must be one that needs no time of day while no column of the time is given"
+            yield Complaint(("detectors", entry, "detector"), rule, part.detects_with)
+
+
+def _fields_exist(record: RecordSpec, window: Window, entries: Entries) -> Iterator[Complaint]:
     known = scored_fields(record, window)
-    for entry, part in enumerate(detectors):
+    for entry, part in entries.items():
         for position, name in enumerate(part.fields or ()):
             if name not in known:
                 yield Complaint(("detectors", entry, "fields", position), one_of(name, known), name)
@@ -67,24 +84,19 @@ def _parts_are_few(record: RecordSpec, window: Window, detectors: Detectors) -> 
         yield Complaint(("detectors",), f"must make at most {MOST_PARTS} parts (entries times their fields)", count)
 
 
-def _names_are_unique(detectors: Detectors) -> Iterator[Complaint]:
+def _names_are_unique(entries: Entries) -> Iterator[Complaint]:
     first: dict[str, int] = {}
-    for entry, part in enumerate(detectors):
+    for entry, part in entries.items():
         other = first.setdefault(part.title, entry)
         if other != entry:
             yield Complaint(("detectors", entry, "as"), f"must be a name of its own: detectors[{other}] has the same")
-
-
-def _hits_fit(persistence: PersistenceOptions) -> Iterator[Complaint]:
-    if persistence.of < persistence.hits:
-        yield Complaint(("persistence", "of"), "must be at least `hits`", persistence.of)
 
 
 def _levels_are_reachable(
     record: RecordSpec, window: Window, detectors: Detectors, combine: CombinationOptions, alert: AlertSpec
 ) -> Iterator[Complaint]:
     highest = reach(detectors, scored_fields(record, window), combine)
-    levels = levels_of(alert.policy(highest))
+    levels = alert.bars(highest)
     if not levels:
         yield Complaint(("alert", "levels"), f"must be given: the parts reach {highest:g} only, less than any default")
     for level, bar in levels.items():
@@ -129,7 +141,7 @@ def _place(sink: SinkSpec) -> object:
         case MemorySink():
             return "memory", sink.broker, sink.topic
         case FileSink():
-            return "file", PurePosixPath(sink.path)
+            return "file", plain_path(sink.path)
         case _:
             return None  # a terminal takes lines of any kind
 
@@ -142,26 +154,19 @@ def _reads(source: SourceSpec, sink: SinkSpec) -> bool:
         case MemorySource(), MemorySink():
             return (source.broker, source.topic) == (sink.broker, sink.topic)
         case FileSource(), FileSink():
-            return _matches(PurePosixPath(sink.path), PurePosixPath(source.path))
+            return may_match(sink.path, source.path)
         case _:
             return False
-
-
-def _matches(path: PurePosixPath, glob: PurePosixPath) -> bool:
-    if "**" in glob.parts:
-        return fnmatch(str(path), str(glob))
-    pairs = zip(path.parts, glob.parts, strict=False)
-    return len(path.parts) == len(glob.parts) and all(fnmatch(part, pattern) for part, pattern in pairs)
 
 
 #: Rules with the sections that they compare, in the order in which they are reported.
 _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], ...]] = (
     (_record_is_the_datasets, ("source", "record")),
     (_messages_have_keys, ("source", "record")),
-    (_fields_exist, ("record", "window", "detectors")),
+    (_clock_is_there, ("record", "entries")),
+    (_fields_exist, ("record", "window", "entries")),
     (_parts_are_few, ("record", "window", "detectors")),
-    (_names_are_unique, ("detectors",)),
-    (_hits_fit, ("persistence",)),
+    (_names_are_unique, ("entries",)),
     (_levels_are_reachable, ("record", "window", "detectors", "combine", "alert")),
     (_late_needs_a_window, ("window", "output")),
     (_outputs_are_apart, ("output",)),

@@ -31,11 +31,19 @@ class Complaint:
         What must hold there, beginning with "must".
     was
         What stands there instead; left out where showing it says nothing.
+    meant
+        Known key that an unknown one probably stands for.
     """
 
     path: Path
     rule: str
     was: object = _NOTHING
+    meant: str | None = None
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Paths of which nothing is known: where it is wrong, and where it was probably meant to stand."""
+        return (self.path,) if self.meant is None else (self.path, (*self.path[:-1], self.meant))
 
     def problem(self, origins: Mapping[Path, str]) -> Problem:
         """Put it into words; a value that came from ``origins`` or may be a secret is not shown."""
@@ -57,9 +65,13 @@ def path_text(path: Path) -> str:
 
 def one_of(word: object, known: Sequence[str]) -> str:
     """Return the rule that a word is one of those known, with the one that was probably meant."""
-    close = difflib.get_close_matches(str(word), known, 1)
-    meant = f" (did you mean {close[0]}?)" if close else ""
-    return f"must be {'one of ' if len(known) > 1 else ''}{', '.join(known)}{meant}"
+    meant = _closest(word, known)
+    asked = "" if meant is None else f" (did you mean {meant}?)"
+    return f"must be {'one of ' if len(known) > 1 else ''}{', '.join(known)}{asked}"
+
+
+def _closest(word: object, known: Sequence[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(str(word), known, 1)), None)
 
 
 def as_validation_error(title: str, complaints: Iterable[Complaint]) -> ValidationError:
@@ -89,7 +101,7 @@ def _is_echo(details: ErrorDetails) -> bool:
 def _complaint(details: ErrorDetails, tree: object) -> Complaint:
     path, kind, was = _without_tags(details["loc"], tree), details["type"], details["input"]
     if isinstance(was, UnknownKey):
-        return Complaint(path, f"must be left out: {was.reason}" if was.reason else _known_key(path, was))
+        return _unknown_key(path, was)
     if kind == "missing":
         return Complaint(path, "must be given")
     if kind == "union_tag_invalid":
@@ -97,8 +109,11 @@ def _complaint(details: ErrorDetails, tree: object) -> Complaint:
     return Complaint(path, _rule(details), was)
 
 
-def _known_key(path: Path, unknown: UnknownKey) -> str:
-    return one_of(path[-1], unknown.known).replace("must be", "must be a known key:", 1)
+def _unknown_key(path: Path, unknown: UnknownKey) -> Complaint:
+    if unknown.reason:
+        return Complaint(path, f"must be left out: {unknown.reason}")
+    rule = one_of(path[-1], unknown.known).replace("must be", "must be a known key:", 1)
+    return Complaint(path, rule, meant=_closest(path[-1], unknown.known))
 
 
 def _without_tags(loc: Path, tree: object) -> Path:

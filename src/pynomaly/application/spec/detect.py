@@ -14,15 +14,15 @@ from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.detectors import Detector
 from pynomaly.domain.learning_guard import GuardOptions
 from pynomaly.domain.option import Options
+from pynomaly.domain.plan import Direction
 
 ValueT = TypeVar("ValueT")
 
 _DEVIATION: Final = ("direction", "minimum_absolute", "minimum_relative")
 PartName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 ClassName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-Direction = Literal["both", "above", "below"]
-Scalar = str | int | float | bool | None
-Listed = Scalar | tuple[Scalar, ...]
+ScalarOrNone = str | int | float | bool | None
+Listed = ScalarOrNone | tuple[ScalarOrNone, ...]
 Argument = Listed | dict[str, Listed]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -129,7 +129,7 @@ class NativePart(PartSpec):
         return self
 
 
-class AdaptedPart(PartSpec):
+class AdaptedPartSpec(PartSpec):
     """A detector of another library, which scores batches in Python and learns on its own."""
 
     absent: ClassVar = {
@@ -143,7 +143,7 @@ class AdaptedPart(PartSpec):
     """Arguments of the detector's class, by its own names."""
 
 
-class RiverPart(AdaptedPart):
+class RiverPart(AdaptedPartSpec):
     """A detector of `river.anomaly`: one model for each series, which learns record by record."""
 
     river: ClassName
@@ -155,7 +155,7 @@ class RiverPart(AdaptedPart):
         return self.river
 
 
-class PyodPart(AdaptedPart):
+class PyodPart(AdaptedPartSpec):
     """A detector of PyOD, fitted again and again on the last records while the one before it goes on scoring."""
 
     pyod: ClassName

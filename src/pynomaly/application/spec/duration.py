@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from pynomaly.domain.windows.plan import DAY_NS, LONGEST_NS
+
 SECOND_NS: Final = 1_000_000_000
-DAY_NS: Final = 86_400 * SECOND_NS
-LONGEST_NS: Final = 366 * DAY_NS
 
 #: Units from the largest to the smallest [ns].
 _UNITS_NS: Final = {"d": DAY_NS, "h": 3_600 * SECOND_NS, "m": 60 * SECOND_NS, "s": SECOND_NS, "ms": 1_000_000}

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Final, assert_never
 
-from pynomaly.application.spec.detect import AdaptedPart, NativePart, PartSpec, PlacedPart, PyodPart
+from pynomaly.application.spec.detect import NativePart
 from pynomaly.application.spec.duration import duration_text
+from pynomaly.application.spec.explain_detector import bytes_of_part, explain_entry, named
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
-from pynomaly.domain.calibration import calibrator_layout
-from pynomaly.domain.decision import series_dtype
+from pynomaly.domain.decision import CombinationOptions, series_dtype
 
-_MOST_NAMED: Final = 8
 _TIME_FORMATS: Final = {
     "iso8601": "ISO 8601 text",
     "s": "seconds since 1970",
@@ -71,16 +68,16 @@ def _identity(flow: FlowSpec) -> Iterator[str]:
 def _input(flow: FlowSpec) -> Iterator[str]:
     record, window = flow.record, flow.window
     yield _origin(flow.source)
-    yield f"Time is `{record.time.field}`, {_TIME_FORMATS[record.time.format]}; values are {_named(record.values)}."
+    yield f"Time is `{record.time.field}`, {_TIME_FORMATS[record.time.format]}; values are {named(record.values)}."
     if record.series_from == "message_key":
         yield "Every message key is a series of its own."
     elif record.series:
-        yield f"Every value of {_named(record.series)} is a series of its own."
+        yield f"Every value of {named(record.series)} is a series of its own."
     else:
         yield "Every input partition or file is one series."
     if window is not None:
         size, step, lateness = (duration_text(ns) for ns in (window.size_ns, window.step_ns, window.lateness_ns))
-        yield f"Detectors see {_named(window.aggregates)} over {size} of event time, every {step}, not single records."
+        yield f"Detectors see {named(window.aggregates)} over {size} of event time, every {step}, not single records."
         yield f"A window closes when a record of its stream is {lateness} past its end; records after that are late."
 
 
@@ -100,69 +97,45 @@ def _origin(source: SourceSpec) -> str:
 
 
 def _detectors(flow: FlowSpec) -> Iterator[str]:
-    for entry, parts in groupby(flow.parts, key=lambda part: part.entry):
-        placed = list(parts)
-        spec, fields = flow.detectors[entry], tuple(chain.from_iterable(part.fields for part in placed))
-        seen = "one by one" if len(placed) > 1 else "together" if len(fields) > 1 else ""
-        yield f"{spec.title} looks at {_named(fields)} {seen}".rstrip() + f": {_nature(spec)}"
-        yield f"  {_memory(placed)}"
+    for _, parts in groupby(flow.parts, key=lambda part: part.entry):
+        yield from explain_entry(list(parts), _unit(flow))
 
 
-def _nature(spec: PartSpec) -> str:
-    if isinstance(spec, NativePart):
-        text = " ".join(inspect.cleandoc(spec.native.options.__doc__ or "").split())
-        summary, cost = text.partition(". ")[0], re.search(r"Cost [^:.,]+", text)
-        return f"{summary[:1].lower()}{summary[1:]}." + (f" {cost[0]}." if cost else "")
-    if isinstance(spec, PyodPart):
-        every = (
-            f"fitted on the last {spec.window:,} records of each {spec.group_by}, every {spec.refit_every:,} records"
-        )
-        return f"PyOD's {spec.detects_with}, {every}. Scored in Python: far slower than a native detector."
-    return f"River's {spec.detects_with}, one model a series. Scored in Python: 2 to 40 us a record."
-
-
-def _memory(parts: list[PlacedPart]) -> str:
-    spec, size = parts[0].spec, sum(_bytes_of(part) for part in parts)
-    models = " besides its models" if isinstance(spec, AdaptedPart) else ""
-    warm_up = f"; knows severities after {spec.calibration.warm_up:,} scores" if _is_calibrated(spec) else ""
-    return f"{size:,} bytes a series{models}{warm_up}."
-
-
-def _bytes_of(part: PlacedPart) -> int:
-    spec, size = part.spec, 0
-    if isinstance(spec, NativePart):
-        size = spec.native.layout(spec.options, len(part.fields)).bytes_per_series
-    return size + calibrator_layout(spec.calibration).bytes_per_series if _is_calibrated(spec) else size
-
-
-def _is_calibrated(spec: PartSpec) -> bool:
-    return not isinstance(spec, NativePart) or spec.native.scale == "raw"
+def _unit(flow: FlowSpec) -> str:
+    """Name what is scored."""
+    return "records" if flow.window is None else "windows"
 
 
 def _alerts(flow: FlowSpec) -> Iterator[str]:
-    combine, persistence = flow.combine, flow.persistence
-    count = len(flow.parts)
+    combine, persistence, alert = flow.combine, flow.persistence, flow.alert
+    count, unit = len(flow.parts), _unit(flow)
     yield (
         f"A part adds its severity above {combine.soft_threshold:g} to the evidence, at most {combine.cap:g}; "
         f"{count} {'part reaches' if count == 1 else 'parts reach'} {count * combine.cap:g}."
     )
     for level, bar in flow.levels.items():
-        yield f"{level.label} from evidence {bar:g}: {_rarity(bar, combine.soft_threshold, combine.cap)}"
+        yield f"{level.label} from evidence {bar:g}: {_rarity(bar, combine, unit)}"
     if persistence.of > 1:
-        yield f"Only when {persistence.hits} of a series' last {persistence.of} records reach the level."
-    yield (
-        f"After an alert the bar of its level is {flow.alert.bump:g} higher and loses half of that in "
-        f"{flow.alert.bump_half_life:g} records."
-    )
+        yield f"Only when {persistence.hits} of a series' last {persistence.of} {unit} reach the level."
+    if alert.bump > 0:
+        yield (
+            f"After an alert the bar of its level is {alert.bump:g} higher and loses half of that in "
+            f"{alert.bump_half_life:g} {unit}."
+        )
+    if alert.habituation > 0:
+        yield (
+            f"A series with A past alerts at a level has to show {alert.habituation:g} * ln(1 + A) more; they count "
+            f"from its {unit[:-1]} {alert.habituation_from:,} on, and half after {alert.habituation_half_life:,g} more."
+        )
 
 
-def _rarity(bar: float, soft_threshold: float, cap: float) -> str:
+def _rarity(bar: float, combine: CombinationOptions, unit: str) -> str:
     """Say how often noise alone gets there: evidence e of one part means a tail probability of 10^-(e + soft)."""
-    parts = math.ceil(bar / cap)
+    parts = math.ceil(bar / combine.cap)
     if parts > 1:
         return f"at least {parts} parts at once."
-    per_million = 1e6 * 10 ** -(bar + soft_threshold)
-    return f"noise takes one part there in about {per_million:,.3g} of a million records."
+    per_million = 1e6 * 10 ** -(bar + combine.soft_threshold)
+    return f"noise takes one part there in about {per_million:,.3g} of a million {unit}."
 
 
 def _outputs(flow: FlowSpec) -> Iterator[str]:
@@ -172,7 +145,8 @@ def _outputs(flow: FlowSpec) -> Iterator[str]:
     if flow.window is not None:
         yield f"Late records {_goes_to(output.late)}."
     if output.outcomes is not None:
-        which = "all records" if output.outcomes_of == "all" else "records that are not normal"
+        what = "records" if flow.window is None else "records and windows"
+        which = f"all {what}" if output.outcomes_of == "all" else f"{what} that are not normal"
         yield f"Outcomes of {which} go to {_place(output.outcomes)}."
     if flow.metrics.listen:
         yield f"Metrics for Prometheus are served at http://{flow.metrics.listen}/metrics."
@@ -208,10 +182,5 @@ def _state(flow: FlowSpec) -> Iterator[str]:
 def bytes_per_series(flow: FlowSpec) -> int:
     """Return the memory of one series without its key and without models of other libraries [bytes]."""
     guards = sum(isinstance(part.spec, NativePart) and part.spec.guard is not None for part in flow.parts)
-    size = series_dtype(guards).itemsize + sum(_bytes_of(part) for part in flow.parts)
+    size = series_dtype(guards).itemsize + sum(bytes_of_part(part) for part in flow.parts)
     return size if flow.window is None else size + flow.window.plan.bytes_per_series(len(flow.record.values))
-
-
-def _named(names: tuple[str, ...]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:_MOST_NAMED])
-    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"

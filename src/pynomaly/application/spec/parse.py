@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, cast
+from typing import cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from pynomaly.application.spec.check import broken_rules
 from pynomaly.application.spec.complaint import Complaint, Path, complaints_of
-from pynomaly.application.spec.flow import FlowSpec, dataset_of, with_dataset_record
+from pynomaly.application.spec.flow import FlowSpec, dataset_of
+from pynomaly.application.spec.salvage import sound_sections
 from pynomaly.domain.error import ConfigError
 
 
@@ -54,24 +55,9 @@ def _complaints(error: ValidationError, tree: object) -> list[Complaint]:
         complaints = [complaint for complaint in complaints if complaint.path != ("record",)]
     # One bad section must not hide what is wrong between the others; if all are sound, these are known already.
     known = {(complaint.path, complaint.rule) for complaint in complaints}
-    between = broken_rules(_sound_sections(given))
+    faults = [place for complaint in complaints for place in complaint.places]
+    between = broken_rules(sound_sections(given, faults))
     return complaints + [complaint for complaint in between if (complaint.path, complaint.rule) not in known]
-
-
-def _sound_sections(tree: Mapping[str, object]) -> dict[str, object]:
-    given = cast("Mapping[str, object]", with_dataset_record(tree))
-    sections: dict[str, object] = {}
-    for name, field in FlowSpec.model_fields.items():
-        if name not in given:
-            if not field.is_required():
-                sections[name] = field.get_default()
-            continue
-        adapter = TypeAdapter(cast("type[object]", Annotated[field.annotation, field]))
-        try:
-            sections[name] = adapter.validate_python(given[name])
-        except ValidationError:
-            continue
-    return sections
 
 
 def _position(path: Path, tree: object) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ class OutputSpec(Section):
     dead_letters: SinkSpec | None = None
     """Rejected records with their reason and raw bytes; none: they are only counted."""
     late: SinkSpec | None = None
-    """Records behind the watermark; none: they are only counted."""
+    """Records that came when every window that should hold them had closed; none: they are only counted."""
     outcomes: RowSinkSpec | None = None
     """One line for each record that is not normal (or for every one, see `outcomes_of`)."""
     outcomes_of: Literal["not_normal", "all"] = "not_normal"

@@ -29,7 +29,7 @@ class KafkaSource(KafkaConnection):
     group: Name | None = None
     """Consumer group that gets the durable offsets committed, so that lag tools see the flow; none: no commits."""
     start: Literal["earliest", "latest"] = "earliest"
-    """Where a partition without saved state begins."""
+    """Where the first start begins; partitions that are added later are read from their first record."""
     format: Literal["json"] = "json"
     """Encoding of the record values."""
     decoder: Literal["auto", "fast", "portable"] = "auto"
@@ -49,7 +49,7 @@ class FileSource(Section):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """Column separator of CSV."""
     follow: bool = False
-    """Wait for more at the end of the file, as `tail -f` does."""
+    """Wait for more at the end of the file, as `tail -f` does; a last line is read when its line feed is there."""
     decoder: Literal["auto", "fast", "portable"] = "auto"
     """Decoder of JSON lines; see the Kafka source."""
     batch_records: BatchRecords = 10_000

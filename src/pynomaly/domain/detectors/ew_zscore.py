@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import nan, sqrt
 
 from pynomaly.domain.detectors.magnitude import bounded, deviations, learnable
-from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, row, zeros
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.detectors.magnitude import FLAT, bounded, learnable
-from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, zeros
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.detectors.seam import Detector, Layout, rate, zeros
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
 _LEAST_SD = 1e-150  # scale of a field that was never anything but 0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import log10, nan
 
 from pynomaly.domain.detectors.magnitude import FLAT, bounded
-from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, row, zeros
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
 _SOFT_THRESHOLD = 1.0  # what the combination of severities takes off by default

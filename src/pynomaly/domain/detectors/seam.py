@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pynomaly.domain.jit import Row
 from pynomaly.domain.option import Options
 
-Row = Any  # one row of a structured array, as compiled code sees it
 Score = Callable[[Row, Row, Any, int], float]
 Learn = Callable[[Row, Row, Any, int], None]
 

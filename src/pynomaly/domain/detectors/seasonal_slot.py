@@ -8,8 +8,8 @@ from math import nan, sqrt
 import numpy as np
 
 from pynomaly.domain.detectors.magnitude import bounded, deviations, learnable
-from pynomaly.domain.detectors.seam import Detector, Layout, Row, rate, row, zeros
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
 _NS_PER_S = 1_000_000_000

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from pynomaly.domain.windows.plan import AGGREGATES, Aggregate, WindowPlan
 from pynomaly.domain.windows.stream import Absorbed, ClosedWindows, Windows
-from pynomaly.domain.windows.watermark import Watermark
 
-__all__ = ["AGGREGATES", "Absorbed", "Aggregate", "ClosedWindows", "Watermark", "WindowPlan", "Windows"]
+__all__ = ["AGGREGATES", "Absorbed", "Aggregate", "ClosedWindows", "WindowPlan", "Windows"]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column
 from pynomaly.domain.windows.pane import (
@@ -29,7 +29,7 @@ from pynomaly.domain.windows.pane import (
     schedule,
     summary,
 )
-from pynomaly.domain.windows.watermark import EMPTY, REBASED, REFUSED, Row, advance
+from pynomaly.domain.windows.watermark import EMPTY, REBASED, REFUSED, advance
 
 #: A `WindowPlan` as compiled code sees it; ``span`` is the number of panes in a window.
 PARAMS: Final = np.dtype([("lateness_ns", "i8"), ("max_jump_ns", "i8"), ("slide_ns", "i8"), ("span", "i8")], align=True)

@@ -15,10 +15,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.domain.jit import compiled
+from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.record import Int64Column
-
-Row = Any  # one row of a structured array, as compiled code sees it
 
 #: Which pane stands in a position of the ring, and its records; every value field has the same count.
 PANE: Final = np.dtype([("number", "i8"), ("count", "i8")], align=True)

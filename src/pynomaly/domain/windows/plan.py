@@ -17,7 +17,8 @@ AGGREGATES: Final[tuple[Aggregate, ...]] = get_args(Aggregate)
 #: Most panes kept for one series: closing a window costs one merge for each pane in it.
 MOST_PANES: Final = 1000
 DAY_NS: Final = 86_400_000_000_000
-_LONGEST_NS: Final = 366 * DAY_NS
+#: Longest span of event time that a flow can name.
+LONGEST_NS: Final = 366 * DAY_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,10 @@ class WindowPlan:
 
     def _bad_spans(self) -> list[Problem]:
         bounds = (
-            ("size_ns", self.size_ns, 1, _LONGEST_NS),
+            ("size_ns", self.size_ns, 1, LONGEST_NS),
             ("slide_ns", self.slide_ns, 1, max(self.size_ns, 1)),
-            ("lateness_ns", self.lateness_ns, 0, _LONGEST_NS),
-            ("max_jump_ns", self.max_jump_ns, max(self.lateness_ns, 1), _LONGEST_NS),
+            ("lateness_ns", self.lateness_ns, 0, LONGEST_NS),
+            ("max_jump_ns", self.max_jump_ns, max(self.lateness_ns, 1), LONGEST_NS),
         )
         problems = [
             Problem(name, f"must be between {low} and {high}, was {value}")

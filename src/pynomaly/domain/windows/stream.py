@@ -15,7 +15,7 @@ from pynomaly.domain.state import StateImage
 from pynomaly.domain.windows.absorb import CLOSED, PARAMS, PROGRESS, absorb
 from pynomaly.domain.windows.pane import BLOCK, MOMENTS, NEVER, NO_PANE, PANE
 from pynomaly.domain.windows.plan import AGGREGATES, WindowPlan
-from pynomaly.domain.windows.watermark import WATERMARK, restored_marks, watermark_of
+from pynomaly.domain.windows.watermark import WATERMARK, restored_marks
 
 AbsorbKernel = Callable[..., tuple[NDArray[Any], Float64Matrix]]
 
@@ -103,11 +103,6 @@ class Windows:
         self._marks = np.zeros(1, WATERMARK)
         self._slots = 0
         self._take(*self._empty(0))
-
-    @property
-    def watermark_ns(self) -> int | None:
-        """The watermark after the last record; None before the first."""
-        return watermark_of(self._marks, self.plan.lateness_ns)
 
     def grow(self, slots: int) -> None:
         """Make room for ``slots`` series in all; never takes room away. Amortised O(1) for each new series."""

@@ -54,7 +54,7 @@ def _require(part: str, name: str, expected: object, was: object, remedy: str) -
     if was != expected:
         raise StateError(
             f"saved state of part {part}: {name} must be {expected!r}, was {was!r}; "
-            f"{remedy}, or start over with --reset-state"
+            f"{remedy}, or go on without the state"
         )
 
 

@@ -63,7 +63,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
         if (module_name, global_name) not in ALLOWED_GLOBALS:
             raise StateError(
                 f"saved model must hold only the listed types of River, was {module_name}.{global_name}: "
-                "not written by this version of pynomaly, or altered; start over with --reset-state"
+                "not written by this version of pynomaly, or altered"
             )
         return super().find_class(module_name, global_name)
 

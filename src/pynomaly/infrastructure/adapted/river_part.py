@@ -112,7 +112,7 @@ class RiverPart:
         if not isinstance(model, self._class):
             raise StateError(
                 f"saved model of part {self._context.part} must be a {self._class.__name__}, "
-                f"was {type(model).__name__}: the state was altered; start over with --reset-state"
+                f"was {type(model).__name__}: the state was altered"
             )
         return model
 

@@ -106,7 +106,8 @@ LAG: Final = Metric(
     "records",
     ("flow", "stream"),
     "Records of a stream that wait to be read.",
-    "Grows for minutes: more comes in than is judged. Give the flow more processes, up to one for each partition.",
+    "Grows for minutes: more comes in than is judged. Choose cheaper detectors, raise source.batch_records, or split "
+    "the topic into several with a flow each: a flow is one process, which reads all partitions.",
 )
 BATCH_SECONDS: Final = Metric(
     "pynomaly_batch_seconds",
@@ -223,7 +224,7 @@ PROCESS_METRICS: Final = (
         "seconds",
         (),
         "Processor time used.",
-        "Near one second a second: this process is at its limit. Give the flow more processes.",
+        "Near one second a second: this process is at its limit. See pynomaly_lag_records for what helps.",
     ),
     Metric(
         "process_resident_memory_bytes",

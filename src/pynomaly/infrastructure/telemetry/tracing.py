@@ -25,6 +25,7 @@ _EXPORTER = "OTEL_TRACES_EXPORTER"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OTLP: Final = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
+_EXTRAS: Final = {"otlp_proto_http": "'pynomaly-streaming[otlp]'"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,8 @@ def _load(name: str) -> Callable[[], SpanExporter]:
     found = entry_points(group="opentelemetry_traces_exporter")
     if name not in found.names:
         rule = f"must be none or an installed exporter ({', '.join(sorted(found.names))}), was {name!r}"
-        package = f"opentelemetry-exporter-{name.replace('_', '-')}"
-        raise ConfigError(Problem(_EXPORTER, f"{rule}; pip install {package}"))
+        package = _EXTRAS.get(name, f"opentelemetry-exporter-{name.replace('_', '-')}")
+        raise ConfigError(Problem(_EXPORTER, f"{rule}: pip install {package}, or leave the OTEL_* variables unset"))
     return cast("Callable[[], SpanExporter]", found[name].load())
 
 

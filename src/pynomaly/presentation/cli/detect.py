@@ -12,6 +12,13 @@ import typer
 from pynomaly.presentation.cli.parameter import AsJson
 
 
+class FileFormat(StrEnum):
+    """How records are written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
 class TimeFormat(StrEnum):
     """How times are written."""
 
@@ -49,8 +56,8 @@ def detect(
         list[str] | None,
         typer.Option(
             metavar="NAME[:OPTION=VALUE,…]",
-            help="Detector with its options, river/CLASS or pyod/CLASS; again for several. By default running_range "
-            "with seasonal_slot, or without --time with ew_zscore.",
+            help="Detector with its options, river/CLASS or pyod/CLASS; again for several; fields=A+B for some columns "
+            "only. By default running_range with seasonal_slot, or without --time with ew_zscore.",
             show_default=False,
         ),
     ] = None,
@@ -71,9 +78,26 @@ def detect(
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw values and alerts there: .png.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw values and alerts there: .png, .svg or .pdf.", show_default=False),
     ] = None,
-    delimiter: Annotated[str, typer.Option(metavar="CHARACTER", help="Column separator of CSV.")] = ",",
+    file_format: Annotated[
+        FileFormat | None,
+        typer.Option(
+            "--format",
+            metavar="csv|jsonl",
+            help="Format of the file; by default told from its suffix: .csv, .tsv, .jsonl or .ndjson.",
+            show_default=False,
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHARACTER",
+            help="Column separator of CSV, or the word tab; by default a comma, in .tsv a tab.",
+            show_default=False,
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=0, metavar="N", help="Most alerts listed; the strongest ones.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -82,11 +106,13 @@ def detect(
     Every record is judged by what came before it. The first 150 or so of each series only teach.
     """
     from pynomaly.application.spec.adhoc import Columns, adhoc_flow
+    from pynomaly.presentation.cli.detect_input import file_source
     from pynomaly.presentation.cli.detect_report import print_detection
     from pynomaly.presentation.cli.detection import Detection, run_detection
+    from pynomaly.presentation.cli.result import remarks
 
     columns = Columns(tuple(value), time, time_format.value, tuple(series or ()))
-    source = {"kind": "files", "path": str(file), "delimiter": _character(delimiter)}
+    source = file_source(str(file), file_format, delimiter)
     if not columns.has_clock:
         source["decoder"] = "portable"  # the fast one takes every record to have a time
     spec = adhoc_flow(source, columns, detector or (), _levels(level))
@@ -94,10 +120,8 @@ def detect(
     detection = Detection(spec, columns, most_alerts=top)
     run_detection(detection, output, plot)
     print_detection(detection, _written(output, plot), as_json=as_json)
-
-
-def _character(delimiter: str) -> str:
-    return {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+    if detection.hint is not None:
+        remarks().print(detection.hint)
 
 
 def _levels(given: Sequence[str] | None) -> dict[str, float] | None:

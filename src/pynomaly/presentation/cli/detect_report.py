@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 
 from pynomaly.domain.event import AnomalyDetected
-from pynomaly.domain.outcome import Level
 from pynomaly.presentation.cli.counts import counts_as_json, counts_lines
 from pynomaly.presentation.cli.detection import Detection
-from pynomaly.presentation.cli.result import print_json, printable, results
+from pynomaly.presentation.cli.level_style import LEVEL_STYLES
+from pynomaly.presentation.cli.result import print_json, print_rich, printable
 from pynomaly_connectors.codecs.cloudevents import rfc3339
-
-_STYLES = {Level.WATCH: "cyan", Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
 
 
 def print_detection(detection: Detection, written: Mapping[str, str], *, as_json: bool) -> None:
@@ -31,11 +29,9 @@ def print_detection(detection: Detection, written: Mapping[str, str], *, as_json
     if as_json:
         print_json(_as_json(detection, written))
         return
-    console = results()
-    console.print("\n".join(_lines(detection, written)))
+    print_rich("\n".join(_lines(detection, written)))
     if detection.alerts:
-        console.print()
-        console.print(_table(detection))
+        print_rich("", _table(detection))
 
 
 def _lines(detection: Detection, written: Mapping[str, str]) -> Iterator[str]:
@@ -60,7 +56,7 @@ def _table(detection: Detection) -> Table:
     table.add_column("evidence", justify="right")
     table.add_column("found by", no_wrap=True)
     for alert in detection.alerts:
-        table.add_row(*_cells(alert, detection), style=_STYLES[alert.level])
+        table.add_row(*_cells(alert, detection), style=LEVEL_STYLES[alert.level])
     return table
 
 

@@ -15,11 +15,12 @@ from pynomaly.application.replay import replay
 from pynomaly.application.spec.adhoc import Columns
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.tally import Tally, Totals
-from pynomaly.bootstrap import Services, services_of
-from pynomaly.domain.error import ConfigError, Problem
+from pynomaly.bootstrap import services_of
 from pynomaly.domain.event import AnomalyDetected
 from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.presentation.cli.patience import say_if_long
+from pynomaly.presentation.cli.rejection import Rejections
+from pynomaly.presentation.cli.writing import check_apart, input_files
 from pynomaly_connectors.files.outcome_file import OutcomeFile
 from pynomaly_connectors.files.outcome_table import OutcomeTable
 
@@ -51,6 +52,7 @@ class Detection:
     alerts: list[AnomalyDetected] = field(default_factory=list[AnomalyDetected])
     seconds: float = 0.0
     _tally: Tally = field(default_factory=Tally)
+    _rejections: Rejections = field(default_factory=Rejections)
 
     @property
     def table(self) -> OutcomeTable:
@@ -62,9 +64,15 @@ class Detection:
         """The counts."""
         return self._tally.totals()
 
+    @property
+    def hint(self) -> str | None:
+        """What to look at where no record could be used."""
+        return self._rejections.hint(self.totals)
+
     def take(self, result: DetectionResult) -> None:
         """Count a batch and keep its strongest alerts."""
         self._tally.batch_processed(processed(result, 0.0))
+        self._rejections.take(result.batch)
         found = (event for event in result.events if isinstance(event, AnomalyDetected))
         strongest = nlargest(self.most_alerts, [*self.alerts, *found], key=_strength)
         self.alerts = sorted(strongest, key=_position)
@@ -76,10 +84,10 @@ def run_detection(detection: Detection, output: Path | None, plot: Path | None) 
     Raises
     ------
     PynomalyError
-        When the file cannot be read or a result cannot be written.
+        When the file cannot be read, or a result cannot be written or would overwrite the file.
     """
     services = services_of(detection.spec)
-    _check_one_file(services)
+    check_apart({"--output": output, "--plot": plot}, input_files(services))
     with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
     recorder = None if plot is None else _recorder(detection.spec)
@@ -116,12 +124,6 @@ def _draw(detection: Detection, recorder: PlotRecorder, path: Path) -> None:
 def _title(detection: Detection) -> str:
     source = detection.spec.source
     return Path(source.path).name if source.kind == "files" else detection.spec.flow
-
-
-def _check_one_file(services: Services) -> None:
-    files = services.source.partitions()
-    if len(files) > 1:
-        raise ConfigError(Problem("FILE", f"must be one file, was {len(files)} of them: make a flow for several"))
 
 
 def _strength(alert: AnomalyDetected) -> tuple[int, float, int]:

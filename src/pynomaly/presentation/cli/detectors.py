@@ -18,7 +18,7 @@ _ADAPTED = "Detectors of River and PyOD run too: `river: <class>` or `pyod: <cla
 def list_detectors(as_json: AsJson = False) -> None:
     """List the detectors that flows can name."""
     from pynomaly.domain.detectors import NATIVE_DETECTORS, describe
-    from pynomaly.presentation.cli.result import print_json, results
+    from pynomaly.presentation.cli.result import print_json, print_rich
 
     described = [describe(detector) for detector in NATIVE_DETECTORS.values()]
     if as_json:
@@ -29,8 +29,7 @@ def list_detectors(as_json: AsJson = False) -> None:
     table = Table("detector", "looks at", "bytes a series", "what it does", box=None, pad_edge=False)
     for one in described:
         table.add_row(one.name, _inputs(one), f"{one.bytes_per_series:,}", one.summary)
-    results().print(table)
-    typer.echo(f"\n{_ADAPTED}")
+    print_rich(table, f"\n{_ADAPTED}")
 
 
 def show_detector(
@@ -55,14 +54,14 @@ def show_detector(
 def _print_description(described: DetectorDescription) -> None:
     from rich.table import Table
 
-    from pynomaly.presentation.cli.result import results
+    from pynomaly.presentation.cli.result import print_rich, print_text
 
-    typer.echo(f"{described.name}: {described.summary}\n\n{described.details}\n")
-    typer.echo(f"Looks at {_inputs(described)}; {described.bytes_per_series:,} bytes a series with default options.\n")
+    print_text(f"{described.name}: {described.summary}\n\n{described.details}\n")
+    print_text(f"Looks at {_inputs(described)}; {described.bytes_per_series:,} bytes a series with default options.\n")
     table = Table("option", "default", "range", "meaning", box=None, pad_edge=False)
     for option in described.options:
         table.add_row(option.name, _word(option.default), _range(option), option.meaning)
-    results().print(table)
+    print_rich(table)
 
 
 def _inputs(described: DetectorDescription) -> str:

@@ -60,14 +60,13 @@ def _print(findings: list[Finding]) -> None:
     from rich.text import Text
 
     from pynomaly.presentation.cli.finding import Status
-    from pynomaly.presentation.cli.result import results
+    from pynomaly.presentation.cli.result import print_rich
 
     styles = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
-    console = results()
     for finding in findings:
         line = Text.assemble(
             (f"{finding.status.value:<4}", styles[finding.status]), f"  {finding.what}: {finding.text}"
         )
-        console.print(line, soft_wrap=True)
+        print_rich(line, soft_wrap=True)
         if finding.remedy:
-            console.print(f"      {finding.remedy}", soft_wrap=True)
+            print_rich(f"      {finding.remedy}", soft_wrap=True)

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Final
 
 from typer import TyperException
 
-from pynomaly.domain.error import (
-    BadRecordError,
-    ConfigError,
-    MissingInputError,
-    PynomalyError,
-    StateError,
-    TransientError,
-    UnavailableError,
-)
+from pynomaly.application.exit_status import BUG, STATUS_OF_ERRORS, ExitStatus
+from pynomaly.domain.error import ConfigError, PynomalyError
+from pynomaly.presentation.cli.result import OutputError, printable
 
-BUG: Final = os.EX_SOFTWARE
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 UNREAD: Final = 141  # 128 + SIGPIPE
-
-
-@dataclass(frozen=True, slots=True)
-class ExitStatus:
-    """One code: the errors that lead to it, and what it tells whoever started the program."""
-
-    error: type[Exception]
-    code: int
-    meaning: str
 
 
 #: The first row whose error fits decides. Errors that are in no row are ours: `BUG`.
 EXIT_STATUSES: Final = (
     ExitStatus(TyperException, os.EX_USAGE, "the command line cannot be read"),
-    ExitStatus(ConfigError, os.EX_CONFIG, "the flow or a flag asks for something that cannot run: correct it"),
-    ExitStatus(MissingInputError, os.EX_NOINPUT, "the input (a file, a topic) does not exist"),
-    ExitStatus(UnavailableError, os.EX_UNAVAILABLE, "something else that must exist or answer does not"),
-    ExitStatus(StateError, os.EX_DATAERR, "the saved state is damaged, foreign, in use or of another flow"),
-    ExitStatus(BadRecordError, os.EX_DATAERR, "a record cannot be read"),
-    ExitStatus(TransientError, os.EX_TEMPFAIL, "a broker, disk or network failed for too long: start again"),
+    *STATUS_OF_ERRORS,
+    ExitStatus(OutputError, os.EX_IOERR, "standard output cannot be written"),
+    ExitStatus(OSError, os.EX_IOERR, "the system refused to read or write: `pynomaly --debug` shows where"),
 )
 
 
@@ -56,11 +36,14 @@ def exit_code(error: BaseException) -> int:
 def error_lines(error: Exception) -> list[str]:
     """Return one line for each problem, as an operator reads it."""
     if isinstance(error, ConfigError):
-        return [f"error: {problem}" for problem in error.problems]
-    text = error.format_message() if isinstance(error, TyperException) else str(error)
-    return [f"error: {' '.join(text.split())}"]
+        texts = [str(problem) for problem in error.problems]
+    elif isinstance(error, OSError):
+        texts = [f"the system must read and write for pynomaly, refused: {error}; `pynomaly --debug` shows where"]
+    else:
+        texts = [error.format_message() if isinstance(error, TyperException) else str(error)]
+    return [f"error: {printable(' '.join(text.split()))}" for text in texts]
 
 
-def is_ours(error: Exception) -> bool:
-    """Tell an error that was raised on purpose from a bug."""
-    return isinstance(error, PynomalyError | TyperException)
+def is_foreseen(error: Exception) -> bool:
+    """Tell an error that was raised on purpose, or by the system, from a bug."""
+    return isinstance(error, PynomalyError | TyperException | OSError)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import typer
-
 from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile
 
@@ -18,7 +16,7 @@ def validate_flow(flow: FlowFile, as_json: AsJson = False) -> int:
     from pynomaly.bootstrap import plan_of
     from pynomaly.domain.error import ConfigError
     from pynomaly.infrastructure.flow_file import load_flow
-    from pynomaly.presentation.cli.result import print_json
+    from pynomaly.presentation.cli.result import print_json, print_text
 
     try:
         spec = load_flow(flow, environment())
@@ -32,7 +30,7 @@ def validate_flow(flow: FlowFile, as_json: AsJson = False) -> int:
     if as_json:
         print_json({"file": str(flow), "valid": True, "flow": spec.flow, "fingerprint": spec.fingerprint()})
     else:
-        typer.echo(f"{flow} is valid: flow {spec.flow}, fingerprint {spec.fingerprint()}")
+        print_text(f"{flow} is valid: flow {spec.flow}, fingerprint {spec.fingerprint()}")
     return os.EX_OK
 
 
@@ -40,13 +38,13 @@ def explain_flow(flow: FlowFile, as_json: AsJson = False) -> None:
     """Say in plain sentences what a flow reads, looks for, alerts of, writes and remembers."""
     from pynomaly.application.spec.explain import explain
     from pynomaly.infrastructure.flow_file import load_flow
-    from pynomaly.presentation.cli.result import print_json
+    from pynomaly.presentation.cli.result import print_json, print_text
 
     explanation = explain(load_flow(flow, environment()))
     if as_json:
         print_json({topic.title: list(topic.sentences) for topic in explanation.topics})
     else:
-        typer.echo(str(explanation))
+        print_text(str(explanation))
 
 
 def print_schema() -> None:

@@ -16,9 +16,10 @@ import typer
 from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
 from pynomaly.presentation.cli.doctor import doctor
-from pynomaly.presentation.cli.exit_status import UNREAD, error_lines, exit_code, is_ours
+from pynomaly.presentation.cli.exit_status import UNREAD, error_lines, exit_code, is_foreseen
 from pynomaly.presentation.cli.flows import explain_flow, print_schema, validate_flow
 from pynomaly.presentation.cli.replay import replay_flow
+from pynomaly.presentation.cli.result import print_text, standard_output
 from pynomaly.presentation.cli.run import run_flow
 from pynomaly.presentation.cli.version import show_version
 
@@ -41,12 +42,12 @@ def _begin(
     if session is not None:
         session.debug = debug
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_text(context.get_help())
 
 
 def _show_help(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_text(context.get_help())
 
 
 def _program() -> typer.Typer:
@@ -87,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     session = Session()
     try:
         status = app(arguments, prog_name=PROGRAM, standalone_mode=False, obj=session)
-        sys.stdout.flush()
+        with standard_output() as output:
+            output.flush()
     except BrokenPipeError:
         return _unread()
     except SystemExit as end:  # what Typer makes of a reader that went away
@@ -100,12 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(error: Exception | KeyboardInterrupt, session: Session) -> int:
+    _settle_output()
     if isinstance(error, KeyboardInterrupt):
         return exit_code(error)
-    if session.debug or not is_ours(error):
+    if session.debug or not is_foreseen(error):
         traceback.print_exception(error)
     code = exit_code(error)
-    lines = error_lines(error) if is_ours(error) else ["error: this is a bug in pynomaly: please report it"]
+    lines = error_lines(error) if is_foreseen(error) else ["error: this is a bug in pynomaly: please report it"]
     if code == os.EX_USAGE:
         lines.append(f"see `{PROGRAM} --help`")
     sys.stderr.write("".join(f"{line}\n" for line in lines))
@@ -113,6 +116,13 @@ def _report(error: Exception | KeyboardInterrupt, session: Session) -> int:
 
 
 def _unread() -> int:
-    """Let the interpreter's own flush at exit find an open end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _settle_output()
     return UNREAD
+
+
+def _settle_output() -> None:
+    """Let the interpreter's own flush at exit find an open end, if standard output refuses what it still holds."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

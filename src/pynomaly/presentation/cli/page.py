@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import typer
 
-from pynomaly.presentation.cli.exit_status import BUG, EXIT_STATUSES, INTERRUPTED, UNREAD
+from pynomaly.application.exit_status import BUG
+from pynomaly.presentation.cli.exit_status import EXIT_STATUSES, INTERRUPTED, UNREAD
 from pynomaly.presentation.cli.main import PROGRAM, app
 
 _PIPE: Final = r"\|"

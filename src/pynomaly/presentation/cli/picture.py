@@ -12,13 +12,13 @@ from rich.text import Text
 from pynomaly.application.evaluate import Span
 from pynomaly.domain.outcome import Level
 from pynomaly.presentation.cli.history import Alert, History
+from pynomaly.presentation.cli.level_style import LEVEL_STYLES
 from pynomaly.presentation.cli.result import printable
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _STEPS: Final = len(_BLOCKS) - 1
 _ROWS: Final = 6
 _MARGIN: Final = 10
-_STYLES: Final = {Level.WATCH: "cyan", Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
 
 
 def picture(history: History, labels: Sequence[Span], width: int) -> Text:
@@ -67,7 +67,7 @@ def _marks(alerts: Sequence[Alert], span: Span, columns: int) -> Text:
     np.maximum.at(highest, places, np.array([alert.level for alert in alerts], np.uint8))
     marks = Text()
     for height in highest:
-        marks.append("▲" if height else " ", _STYLES.get(Level(int(height)), ""))
+        marks.append("▲" if height else " ", LEVEL_STYLES.get(Level(int(height)), ""))
     return marks
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,12 +58,14 @@ def replay_flow(
     from pynomaly.infrastructure.flow_file import load_flow
     from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
     from pynomaly.presentation.cli.patience import say_if_long
-    from pynomaly.presentation.cli.writing import LineFile
+    from pynomaly.presentation.cli.writing import LineFile, check_apart, input_files
 
     spec = load_flow(flow, environment())
-    _keep_own_outputs(spec, {"--output": output, "--outcomes": outcomes})
+    results = {"--output": output, "--outcomes": outcomes, "--plot": plot}
+    _keep_out_of_the_flow(spec, results)
     recorder = None if plot is None else _recorder(spec, plot)
     services = services_of(_from_the_start(spec))
+    check_apart(results, [flow, *input_files(services)])
     with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
     with ExitStack() as files:
@@ -73,9 +74,10 @@ def replay_flow(
         started_s = perf_counter()
         print_alerts = _forget if as_json or recorder is not None else _print
         totals = _replay(services, alerts or print_alerts, lines, recorder, batch_records)
+        seconds = perf_counter() - started_s
     if recorder is not None and plot is not None:
         _draw(spec, recorder, plot)
-    _print_counts(services, totals, perf_counter() - started_s, as_json=as_json, quietly=output is None)
+    _print_counts(services, totals, seconds, as_json=as_json, quietly=output is None)
 
 
 def _from_the_start(spec: FlowSpec) -> FlowSpec:
@@ -86,17 +88,24 @@ def _from_the_start(spec: FlowSpec) -> FlowSpec:
     return spec.model_copy(update={"source": spec.source.model_copy(update={"start": "earliest"})})
 
 
-def _keep_own_outputs(spec: FlowSpec, files: dict[str, Path | None]) -> None:
-    """Refuse to overwrite what the live flow has written."""
+def _keep_out_of_the_flow(spec: FlowSpec, files: dict[str, Path | None]) -> None:
+    """Refuse to overwrite what the live flow has written, and to write what it would read."""
+    from pynomaly.application.spec.file_path import may_match
     from pynomaly.application.spec.sink import FileSink
+    from pynomaly.application.spec.source import FileSource
     from pynomaly.domain.error import ConfigError, Problem
 
     output = spec.output
     sinks = (output.alerts, output.dead_letters, output.late, output.outcomes)
     taken = {Path(sink.path).resolve() for sink in sinks if isinstance(sink, FileSink)}
     for option, path in files.items():
-        if path is not None and path.resolve() in taken:
+        if path is None:
+            continue
+        if path.resolve() in taken:
             raise ConfigError(Problem(option, f"must be a file that the flow does not write itself, was {str(path)!r}"))
+        if isinstance(spec.source, FileSource) and may_match(str(path), spec.source.path):
+            rule = f"must be another file than what is read, was {str(path)!r}, which {spec.source.path} matches"
+            raise ConfigError(Problem(option, rule))
 
 
 def _replay(
@@ -145,7 +154,10 @@ def _draw(spec: FlowSpec, recorder: PlotRecorder, path: Path) -> None:
 
 
 def _print(lines: Iterable[bytes]) -> None:
-    sys.stdout.buffer.writelines(line + b"\n" for line in lines)
+    from pynomaly.presentation.cli.result import standard_output
+
+    with standard_output() as output:
+        output.buffer.writelines(line + b"\n" for line in lines)
 
 
 def _forget(_lines: Iterable[bytes]) -> None:
@@ -154,10 +166,13 @@ def _forget(_lines: Iterable[bytes]) -> None:
 
 def _print_counts(services: Services, totals: Totals, seconds: float, *, as_json: bool, quietly: bool) -> None:
     from pynomaly.presentation.cli.counts import counts_as_json, counts_lines
-    from pynomaly.presentation.cli.result import print_json, remarks, results
+    from pynomaly.presentation.cli.result import print_json, print_rich, remarks
 
     if as_json:
         print_json(counts_as_json(services.plan.name, services.plan.fingerprint, totals, seconds))
         return
-    console = remarks() if quietly else results()
-    console.print("\n".join(counts_lines(services.plan.name, totals, seconds)))
+    text = "\n".join(counts_lines(services.plan.name, totals, seconds))
+    if quietly:
+        remarks().print(text)
+    else:
+        print_rich(text)

@@ -18,7 +18,7 @@ from pynomaly.domain.event import AnomalyDetected
 from pynomaly.presentation.cli.counts import counts_as_json, counts_lines
 from pynomaly.presentation.cli.history import History, history_of
 from pynomaly.presentation.cli.picture import picture
-from pynomaly.presentation.cli.result import print_json, results
+from pynomaly.presentation.cli.result import print_json, print_rich, results
 from pynomaly_connectors.codecs.cloudevents import TYPES
 from pynomaly_connectors.datasets import labels
 from pynomaly_flows.state_folder import StateFolder
@@ -131,14 +131,13 @@ def print_report(run: FinishedRun, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(run))
         return
-    console = results()
     if not run.has_news:
-        console.print("\n".join(_no_news(run)))
+        print_rich("\n".join(_no_news(run)))
         return
-    console.print("\n".join(_news(run)))
-    if run.history is not None and console.is_terminal:
-        console.print()
-        console.print(picture(run.history, run.labels, min(console.width, 120)))
+    print_rich("\n".join(_news(run)))
+    screen = results()
+    if run.history is not None and screen.is_terminal:
+        print_rich("", picture(run.history, run.labels, min(screen.width, 120)))
 
 
 def _alerts_in(path: Path) -> int | None:

@@ -1,0 +1,44 @@
+"""What a program's exit status says about an error: one table for every program, from errors to codes of sysexits.h."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from pynomaly.domain.error import (
+    BadRecordError,
+    ConfigError,
+    MissingInputError,
+    PynomalyError,
+    StateError,
+    TransientError,
+    UnavailableError,
+)
+
+BUG: Final = os.EX_SOFTWARE
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """One code: the errors that lead to it, and what it tells whoever started the program."""
+
+    error: type[Exception]
+    code: int
+    meaning: str
+
+
+#: The first row whose error fits decides.
+STATUS_OF_ERRORS: Final = (
+    ExitStatus(ConfigError, os.EX_CONFIG, "the flow or a flag asks for something that cannot run: correct it"),
+    ExitStatus(MissingInputError, os.EX_NOINPUT, "the input (a file, a topic) does not exist"),
+    ExitStatus(UnavailableError, os.EX_UNAVAILABLE, "something else that must exist or answer does not"),
+    ExitStatus(StateError, os.EX_DATAERR, "the saved state is damaged, foreign, in use or of another flow"),
+    ExitStatus(BadRecordError, os.EX_DATAERR, "a record cannot be read"),
+    ExitStatus(TransientError, os.EX_TEMPFAIL, "a broker, disk or network failed for too long: start again"),
+)
+
+
+def exit_code_of(error: PynomalyError) -> int:
+    """Return the exit status of a program that an error has stopped."""
+    return next((status.code for status in STATUS_OF_ERRORS if isinstance(error, status.error)), BUG)
