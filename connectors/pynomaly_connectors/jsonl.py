@@ -1,7 +1,8 @@
 """Files of JSON lines as message sinks: appended, fsynced, and cut back to what was durable.
 
-A file is one sequence of bytes, so a position is a length, and the name of the file that it is a length of. Opening it
-again drops what a crash left behind the last durable length: nothing is repeated, which is more than a topic can do.
+A file is one sequence of bytes, so a position is a length, with the path of the file and its last bytes up to there: a
+file of another flow is never cut. Opening it again drops what a crash left behind the last durable length: nothing is
+repeated, which is more than a topic can do. State and files may be moved together, for the path is as the flow has it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
 
 _VERSION = 1
+_TAIL_BYTES = 4_096
 
 Render = Callable[[Message], bytes]
 
@@ -47,13 +49,19 @@ def envelope_line(message: Message) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A length, and what it is the length of."""
+    """A length, what it is the length of, and a digest of the last bytes up to there."""
 
     name: str
     length: int
+    tail: str
+
+    @classmethod
+    def at(cls, name: str, descriptor: int, length: int) -> _Place:
+        looked_at = min(length, _TAIL_BYTES)
+        return cls(name, length, _digest(os.pread(descriptor, looked_at, length - looked_at)))
 
     def token(self) -> bytes:
-        return orjson.dumps({"bytes": self.length, "of": self.name, "version": _VERSION})
+        return orjson.dumps({"bytes": self.length, "of": self.name, "tail": self.tail, "version": _VERSION})
 
     @classmethod
     def read(cls, token: bytes) -> _Place | None:
@@ -63,8 +71,10 @@ class _Place:
         except orjson.JSONDecodeError:
             fields = None
         match fields:
-            case {"bytes": int(length), "of": str(name), "version": int(version)} if version == _VERSION:
-                return cls(name, length)
+            case {"bytes": int(size), "of": str(name), "tail": str(tail), "version": int(version)} if (
+                version == _VERSION
+            ):
+                return cls(name, size, tail)
             case dict() if "bytes" not in fields:
                 return None
             case _:
@@ -93,7 +103,7 @@ class JsonLinesSink:
         self._path = path
         self._render = render
         self._ledger = ledger
-        self._name = hashlib.blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()
+        self._name = _digest(os.fsencode(path))
 
     @property
     def where(self) -> str:
@@ -133,7 +143,7 @@ class JsonLinesSink:
             ) from None
         try:
             self._lock(descriptor)
-            self._cut_back(descriptor, self._length_at(position, descriptor))
+            self._cut_back(descriptor, self._place_of(position, descriptor))
             _end_torn_line(descriptor)
             os.fsync(descriptor)
             _sync_folder(self._path.parent)
@@ -150,32 +160,32 @@ class JsonLinesSink:
                 f"{self._path} must have one writer, was open in another: give every output and flow a file of its own"
             ) from None
 
-    def _length_at(self, position: bytes | None, descriptor: int) -> int:
+    def _place_of(self, position: bytes | None, descriptor: int) -> _Place:
         place = None if position is None else _Place.read(position)
-        return self._start(position, descriptor) if place is None or place.name != self._name else place.length
+        return self._start(position, descriptor) if place is None or place.name != self._name else place
 
-    def _start(self, position: bytes | None, descriptor: int) -> int:
-        """Return the size before the first line written after ``position``, recorded before that line is written."""
-        size = os.fstat(descriptor).st_size
+    def _start(self, position: bytes | None, descriptor: int) -> _Place:
+        """Return the place before the first line written after ``position``, recorded before that line is written."""
+        here = _Place.at(_digest(position or b""), descriptor, os.fstat(descriptor).st_size)
         if self._ledger is None:
-            return size
+            return here
         entry = self._ledger / f"{self._name}.json"
-        after = hashlib.blake2b(position or b"", digest_size=16).hexdigest()
         recorded = _Place.read(entry.read_bytes()) if entry.exists() else None
-        if recorded is not None and recorded.name == after:
-            return recorded.length
+        if recorded is not None and recorded.name == here.name:
+            return recorded
         self._ledger.mkdir(parents=True, exist_ok=True)
-        _write_durably(entry, _Place(after, size).token())
-        return size
+        _write_durably(entry, here.token())
+        return here
 
-    def _cut_back(self, descriptor: int, length: int) -> None:
+    def _cut_back(self, descriptor: int, place: _Place) -> None:
         size = os.fstat(descriptor).st_size
-        if size < length:
+        if size < place.length or _Place.at(place.name, descriptor, place.length) != place:
+            found = f"{size} bytes" if size < place.length else "other bytes"
             raise StateError(
-                f"{self._path} must hold the {length} bytes that were written before, was {size} bytes: lines were "
-                "removed; put the file back, or start over with --reset-state"
+                f"{self._path} must hold the {place.length} bytes that were written before, was {found}: put the file "
+                "back, or start over with --reset-state"
             )
-        os.ftruncate(descriptor, length)
+        os.ftruncate(descriptor, place.length)
 
 
 class JsonLinesWriter:
@@ -219,7 +229,7 @@ class JsonLinesWriter:
 
     def position(self) -> bytes:
         """Return the length up to the last flush."""
-        return _Place(self._name, self._durable).token()
+        return _Place.at(self._name, self._file.fileno(), self._durable).token()
 
     def close(self) -> None:
         """Close the file; what was not flushed may or may not be in it."""
@@ -231,6 +241,10 @@ class JsonLinesWriter:
 
     def _refused(self, error: OSError) -> DeliveryError:
         return DeliveryError(f"{self._path} must take the lines written, was refused: {error.strerror}")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _end_torn_line(descriptor: int) -> None:

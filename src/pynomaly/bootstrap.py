@@ -35,6 +35,7 @@ from pynomaly_connectors.codecs.payload import Decoder
 from pynomaly_connectors.datasets import DatasetRecordSource
 from pynomaly_connectors.files.source import FileRecordSource
 from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line, value_line
+from pynomaly_connectors.kafka.native.batch import kernels_of
 from pynomaly_connectors.kafka.sink import KafkaMessageSink
 from pynomaly_connectors.kafka.source import KafkaRecordSource
 from pynomaly_connectors.memory.sink import MemoryMessageSink
@@ -202,7 +203,9 @@ def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...]) -> AdaptedPart
 def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
     match spec.source:
         case KafkaSource():
-            return KafkaRecordSource(spec.source, _json_decoder(spec, spec.source.decoder), ledger=starts)
+            kernels = kernels_of(KernelLibrary.default().entry)
+            decoder = _json_decoder(spec, spec.source.decoder)
+            return KafkaRecordSource(spec.source, decoder, kernels=kernels, ledger=starts)
         case MemorySource():
             return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
         case FileSource():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from brokers.kafka_topics import KafkaTopics
 from pynomaly.application.ports import RecordSource
@@ -75,9 +75,10 @@ class MemoryRecordLog:
 class KafkaRecordLog:
     """A topic of a Kafka cluster, real or mock."""
 
-    def __init__(self, topics: KafkaTopics, topic: str) -> None:
+    def __init__(self, topics: KafkaTopics, topic: str, reader: Literal["fast", "portable"] = "fast") -> None:
         self._topics = topics
         self._topic = topic
+        self._reader: Literal["fast", "portable"] = reader
         self._partitions = 0
 
     def create(self, partitions: int) -> None:
@@ -97,7 +98,12 @@ class KafkaRecordLog:
     def source(self, batch_records: int = 10_000) -> RecordSource:
         """Return a source of the topic."""
         spec = KafkaSource(
-            kind="kafka", bootstrap=self._topics.bootstrap, topic=self._topic, batch_records=batch_records, timeout_s=10
+            kind="kafka",
+            bootstrap=self._topics.bootstrap,
+            topic=self._topic,
+            batch_records=batch_records,
+            timeout_s=10,
+            reader=self._reader,
         )
         return KafkaRecordSource(spec, json_decoder(RECORDS, "portable"))
 

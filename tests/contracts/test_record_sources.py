@@ -16,7 +16,14 @@ from pynomaly.domain.error import MissingInputError, StateError, UnavailableErro
 from pynomaly.domain.record import RecordBatch
 
 DEADLINE_S = 20.0
-LOGS = ["memory", "files", "mock_cluster", pytest.param("kafka", marks=pytest.mark.kafka)]
+LOGS = [
+    "memory",
+    "files",
+    "mock_cluster-fast",
+    "mock_cluster-portable",
+    pytest.param("kafka-fast", marks=pytest.mark.kafka),
+    pytest.param("kafka-portable", marks=pytest.mark.kafka),
+]
 
 
 @pytest.fixture(params=LOGS)
@@ -26,10 +33,11 @@ def log(request: pytest.FixtureRequest, tmp_path: Path, unique_name: Callable[[s
         return MemoryRecordLog(request.getfixturevalue("memory_broker"))
     if request.param == "files":
         return FileRecordLog(tmp_path)
-    if request.param == "mock_cluster":
-        cluster = request.getfixturevalue("shared_mock_cluster")
-        return KafkaRecordLog(KafkaTopics(cluster.bootstrap, cluster), unique_name("records"))
-    return KafkaRecordLog(request.getfixturevalue("kafka"), unique_name("records"))
+    cluster, _, reader = request.param.partition("-")
+    if cluster == "mock_cluster":
+        mock = request.getfixturevalue("shared_mock_cluster")
+        return KafkaRecordLog(KafkaTopics(mock.bootstrap, mock), unique_name("records"), reader)
+    return KafkaRecordLog(request.getfixturevalue("kafka"), unique_name("records"), reader)
 
 
 def read(reader: PartitionReader, count: int | None = None) -> list[RecordBatch]:

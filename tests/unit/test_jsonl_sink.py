@@ -140,6 +140,28 @@ def test_a_damaged_position_is_refused(path: Path) -> None:
             JsonLinesSink(path).open(token)
 
 
+def test_another_file_under_the_same_name_is_not_cut(path: Path) -> None:
+    """Long enough, but with other lines: it is not the file that the flow has written."""
+    position = write(JsonLinesSink(path), None, ONE, TWO)
+    theirs = b'{"theirs":true}\n' * 100
+    path.write_bytes(theirs)
+    with pytest.raises(StateError, match="must hold the 16 bytes that were written before, was other bytes"):
+        JsonLinesSink(path).open(position)
+    assert path.read_bytes() == theirs
+
+
+def test_state_and_file_may_be_moved_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that is relative in the flow names the same output in another folder."""
+    (tmp_path / "before").mkdir()
+    monkeypatch.chdir(tmp_path / "before")
+    position = write(JsonLinesSink(Path("out.jsonl")), None, ONE)
+    write(JsonLinesSink(Path("out.jsonl")), position, TWO)
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.chdir(tmp_path / "after")
+    write(JsonLinesSink(Path("out.jsonl")), position, THREE)
+    assert (tmp_path / "after/out.jsonl").read_bytes() == b'{"n":1}\n{"n":3}\n'
+
+
 def test_a_position_of_another_file_cuts_nothing(tmp_path: Path) -> None:
     """The output was moved to a file that holds more: what is in it stays, and a crash repeats nothing in it."""
     ledger = tmp_path / "ledger"

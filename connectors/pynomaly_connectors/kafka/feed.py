@@ -1,46 +1,21 @@
-"""One consumer for all partitions of a topic that this process reads, handing them out one at a time.
+"""What a reader of partitions needs of a consumer, and what errors among the messages mean.
 
-One handle costs a few threads whatever the number of partitions, and an idle partition costs no wait: a fetch
-takes what is there for anyone. Rules of the hand-out:
-
-1. A partition with records at hand gives them; otherwise it fetches, and records of other partitions are put
-   on their own lanes.
-2. While a full lane waits for its owner, nobody fetches: its owner is about to come.
-3. Who finds nothing twice in a row because of such a lane fetches all the same, and the lane is paused: its
-   owner stays away. It resumes when the owner has emptied it.
-
-So a lane holds less than two batches, whatever the order in which partitions are asked.
+Two implementations: `PortableFeed` on `confluent_kafka.Consumer`, `NativeFeed` on librdkafka's batch call.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, field
-from itertools import pairwise
-from threading import Lock
+from typing import Protocol
 
-import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError
 
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import PynomalyError, TransientError
 from pynomaly_connectors.codecs.payload import RawBatch
-from pynomaly_connectors.kafka.client import connect, consumer_settings
-from pynomaly_connectors.kafka.cluster import Topic, ask, refused_topic
-from pynomaly_connectors.kafka.error_code import (
-    END_OF_PARTITION,
-    GROUP_REFUSED,
-    OFFSET_OUT_OF_RANGE,
-    TOPIC_REFUSED,
-    TOPIC_UNKNOWN,
-)
-from pynomaly_connectors.kafka.message_batch import raw_batch
-from pynomaly_connectors.kafka.topic_watch import TopicWatch
-from pynomaly_connectors.kafka.trouble import Clock, Trouble
+from pynomaly_connectors.kafka.cluster import refused_topic
+from pynomaly_connectors.kafka.error_code import GROUP_REFUSED, TOPIC_REFUSED, TOPIC_UNKNOWN
 
-_PROBE_EVERY_S = 1.0
-_PROBE_S = 0.03
 _log = logging.getLogger(__name__)
 
 
@@ -53,48 +28,11 @@ class OffsetOutOfRangeError(Exception):
         super().__init__(f"[{partition}] at {offset}")
 
 
-@dataclass(slots=True)
-class _Lane:
-    """Records of one partition that wait for their owner."""
+class Feed(Protocol):
+    """The partitions of one topic that this process reads.
 
-    messages: list[Message] = field(default_factory=list[Message])
-    end: int = 0
-    paused: bool = False
-
-
-class ConsumerFeed:
-    """The partitions of one topic behind one `confluent_kafka.Consumer`.
-
-    Costs about 1.5 us of CPU a record, librdkafka's threads included; most of it goes into the Python object that the
-    client makes of each message.
-    Every method may be called from any thread, but `close` only when nobody reads any more: the client does not
-    survive being closed under a call.
-
-    Parameters
-    ----------
-    source
-        How to read the topic.
-    topic
-        The topic as it is now.
-    clock
-        Monotonic seconds.
-    bounded
-        Whether all partitions are read to a known end; see `TopicWatch`.
+    Every method may be called from any thread, but `close` only when nobody reads any more.
     """
-
-    def __init__(
-        self, source: KafkaSource, topic: Topic, clock: Clock = time.monotonic, *, bounded: bool = False
-    ) -> None:
-        self._source = source
-        self._clock = clock
-        self._trouble = Trouble(source, clock)
-        self._watch = TopicWatch(source, topic, clock, bounded=bounded)
-        callbacks = {"error_cb": self._trouble.report, "on_commit": self._committed}
-        self._consumer = connect(Consumer, consumer_settings(source) | callbacks)
-        self._lanes: dict[int, _Lane] = {}
-        self._turned_away: set[int] = set()
-        self._probed_at = clock()
-        self._lock = Lock()
 
     def watermarks(self, partition: int) -> tuple[int, int]:
         """Ask the broker for the first offset that it holds and the one after the last.
@@ -104,38 +42,19 @@ class ConsumerFeed:
         UnavailableError
             When it does not answer within the connection's bound.
         """
-        where = self._at(partition)
-
-        def question(seconds: float) -> tuple[int, int]:
-            return self._consumer.get_watermark_offsets(where, timeout=seconds)
-
-        try:
-            return ask(question, self._trouble, self._serve, self._source.timeout_s, self._clock)
-        except KafkaException as failure:
-            raise refused_topic(self._source, self._source.topic, failure.args[0]) from None
+        ...
 
     def known_high(self, partition: int) -> int | None:
         """Return the end of the partition as the last fetch told it; never blocks."""
-        try:
-            high = self._consumer.get_watermark_offsets(self._at(partition), cached=True)[1]
-        except KafkaException:
-            return None
-        return high if high >= 0 else None
+        ...
 
     def add(self, partition: int, offset: int) -> None:
         """Begin to read a partition at an offset."""
-        with self._lock:
-            if partition in self._lanes:
-                raise ValueError(f"partition {self._source.topic}:{partition} must be open once, was open already")
-            self._lanes[partition] = _Lane(end=offset)
-            self._consumer.incremental_assign([self._at(partition, offset)])
+        ...
 
     def remove(self, partition: int) -> None:
         """Stop reading a partition and drop what waits for it; may be called twice."""
-        with self._lock:
-            if self._lanes.pop(partition, None) is not None:
-                self._turned_away.discard(partition)
-                self._consumer.incremental_unassign([self._at(partition)])
+        ...
 
     def take(self, partition: int) -> RawBatch | None:
         """Return the next records of a partition, or None if there are none right now.
@@ -152,139 +71,49 @@ class ConsumerFeed:
             When the brokers have been silent for longer than the connection's bound, or the topic has more partitions
             than when reading began.
         """
-        with self._lock:
-            self._watch.look()
-            lane = self._lanes[partition]
-            if not lane.messages and self._may_fetch(partition):
-                self._fetch()
-            messages = self._taken(lane, partition)
-        return raw_batch(messages) if messages else None
+        ...
 
     def end(self, partition: int) -> int:
         """Return the offset at which the broker last said that nothing follows; holes at the end are behind it."""
-        with self._lock:
-            return self._lanes[partition].end
+        ...
 
     def commit(self, partition: int, offset: int) -> None:
         """Send a group offset on its way, if the flow has a group; a failure is logged and nothing else."""
-        if self._source.group is None:
-            return
-        try:
-            self._consumer.commit(offsets=[self._at(partition, offset)], asynchronous=True)
-        except KafkaException as failure:
-            self._committed(failure.args[0], [self._at(partition, offset)])
+        ...
 
     def close(self) -> None:
-        """Close the handle."""
-        with self._lock:
-            self._consumer.close()
+        """Let go of the connection."""
+        ...
 
-    def _at(self, partition: int, offset: int = -1001) -> TopicPartition:
-        return TopicPartition(self._source.topic, partition, offset)
 
-    def _serve(self, seconds: float) -> None:
-        with self._lock:
-            self._put_on_lanes(self._consumer.consume(1, seconds))
+def check_fault(source: KafkaSource, error: KafkaError, *, of_the_topic: bool) -> None:
+    """Raise what an error among the messages means, unless reading can go on.
 
-    def _taken(self, lane: _Lane, partition: int) -> list[Message]:
-        limit = self._source.batch_records
-        messages, lane.messages = lane.messages[:limit], lane.messages[limit:]
-        if messages:
-            self._turned_away.clear()
-        if lane.paused and not lane.messages:
-            lane.paused = False
-            self._consumer.resume([self._at(partition)])
-        return messages
+    Parameters
+    ----------
+    source
+        What is read.
+    error
+        Neither the end of a partition nor an offset that is gone: these are about a place.
+    of_the_topic
+        Whether the error is about the topic; else it comes from the group's coordinator, which only commits need.
+    """
+    if error.code() == GROUP_REFUSED or not of_the_topic:
+        if source.group is not None:
+            _log.warning("kafka_group_refused", extra={"group": source.group, "error": error.str()})
+    elif error.code() not in TOPIC_UNKNOWN:  # a broker that has just started may not know it yet: the watch judges
+        raise _failure(source, error)
 
-    def _may_fetch(self, partition: int) -> bool:
-        limit = self._source.batch_records
-        full = [other for other, lane in self._lanes.items() if len(lane.messages) >= limit and not lane.paused]
-        if not full:
-            return True
-        if partition not in self._turned_away:
-            self._turned_away.add(partition)
-            return False
-        self._consumer.pause([self._at(other) for other in full])
-        for other in full:
-            self._lanes[other].paused = True
-        return True
 
-    def _fetch(self) -> None:
-        messages = self._consumer.consume(self._source.batch_records, 0)
-        if messages:
-            self._trouble.clear()
-            self._put_on_lanes(messages)
-        elif self._trouble.present:
-            self._probe()
+def _failure(source: KafkaSource, error: KafkaError) -> PynomalyError:
+    if error.code() in TOPIC_REFUSED:
+        return refused_topic(source, source.topic, error)
+    return TransientError(
+        f"topic {source.topic} at {source.bootstrap} must be readable, failed: "
+        f"{error.name()}: {error.str()}; a restart resumes where the last checkpoint stands"
+    )
 
-    def _put_on_lanes(self, messages: list[Message]) -> None:
-        failed: list[Message] = []
-        if any(map(Message.error, messages)):
-            failed = [message for message in messages if message.error() is not None]
-            messages = [message for message in messages if message.error() is None]
-        if len(self._lanes) == 1:
-            next(iter(self._lanes.values())).messages += messages
-        elif messages:
-            self._sort_out(messages)
-        for message in failed:
-            self._judge(message)
 
-    def _sort_out(self, messages: list[Message]) -> None:
-        """Cut the messages where the partition changes: a fetch brings them in long runs."""
-        partitions = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
-        cuts = [0, *(np.flatnonzero(np.diff(partitions)) + 1).tolist(), len(messages)]
-        for begin, end in pairwise(cuts):
-            lane = self._lanes.get(int(partitions[begin]))
-            if lane is not None:
-                lane.messages += messages[begin:end]
-
-    def _judge(self, message: Message) -> None:
-        """Decide what an error among the messages means; only some are about a place in a partition."""
-        error = message.error()
-        if error is None:
-            return
-        match error.code(), message.partition(), message.offset():
-            case code, int(partition), int(offset) if code == END_OF_PARTITION:
-                if partition in self._lanes:
-                    self._lanes[partition].end = offset
-            case code, int(partition), int(offset) if code == OFFSET_OUT_OF_RANGE:
-                raise OffsetOutOfRangeError(partition, offset)
-            case code, _, _ if code == GROUP_REFUSED or message.topic() is None:
-                self._group_refused(error)
-            case code, _, _ if code in TOPIC_UNKNOWN:
-                pass  # a broker that has just started may not know the topic yet: the watch judges
-            case _:
-                raise self._failure(error)
-
-    def _group_refused(self, error: KafkaError) -> None:
-        """Tell what the group's coordinator refused. Only commits need it: reading goes on without."""
-        if self._source.group is not None:
-            _log.warning("kafka_group_refused", extra={"group": self._source.group, "error": error.str()})
-
-    def _failure(self, error: KafkaError) -> PynomalyError:
-        if error.code() in TOPIC_REFUSED:
-            return refused_topic(self._source, self._source.topic, error)
-        return TransientError(
-            f"topic {self._source.topic} at {self._source.bootstrap} must be readable, failed: "
-            f"{error.name()}: {error.str()}; a restart resumes where the last checkpoint stands"
-        )
-
-    def _probe(self) -> None:
-        """During trouble ask for a sign of life: an idle topic would not show that the brokers are back."""
-        if self._clock() - self._probed_at < _PROBE_EVERY_S:
-            return
-        self._probed_at = self._clock()
-        try:
-            self._consumer.list_topics(self._source.topic, timeout=_PROBE_S)
-        except KafkaException:
-            self._trouble.raise_outage()
-        else:
-            self._trouble.clear()
-
-    def _committed(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        for offset in offsets:
-            reason = error or offset.error
-            if reason is not None:
-                place = f"{offset.topic}[{offset.partition}]@{offset.offset}"
-                told = {"group": self._source.group, "at": place, "error": reason.str()}
-                _log.warning("kafka_commit_failed", extra=told)
+def tell_failed_commit(source: KafkaSource, place: str, error: KafkaError) -> None:
+    """Log that a group offset was not taken: tools that show lag see an older one."""
+    _log.warning("kafka_commit_failed", extra={"group": source.group, "at": place, "error": error.str()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,14 +13,20 @@ import numpy as np
 
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
-from pynomaly.domain.error import UnavailableError
+from pynomaly.domain.error import ConfigError, Problem, UnavailableError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
 from pynomaly_connectors.kafka.cluster import Topic, find_topic
-from pynomaly_connectors.kafka.feed import ConsumerFeed, OffsetOutOfRangeError
+from pynomaly_connectors.kafka.feed import Feed, OffsetOutOfRangeError
+from pynomaly_connectors.kafka.native.batch import MessageKernels
+from pynomaly_connectors.kafka.native.feed import NativeFeed
+from pynomaly_connectors.kafka.native.library import LibraryMissingError
+from pynomaly_connectors.kafka.portable_feed import PortableFeed
 from pynomaly_connectors.kafka.start_ledger import StartLedger, Starts
 from pynomaly_connectors.kafka.trouble import Clock
 from pynomaly_connectors.log_position import Log, LogPosition
+
+_log = logging.getLogger(__name__)
 
 
 class KafkaRecordSource:
@@ -35,20 +42,29 @@ class KafkaRecordSource:
         Makes columns of the payloads; shared by all partitions.
     clock
         Monotonic seconds.
+    kernels
+        What the native reader copies messages with.
     ledger
         Folder of the flow's state that keeps where `start: latest` began; without one a partition that is opened
         again without position begins at the end that it has then.
     """
 
     def __init__(
-        self, spec: KafkaSource, decoder: Decoder, clock: Clock = time.monotonic, *, ledger: Path | None = None
+        self,
+        spec: KafkaSource,
+        decoder: Decoder,
+        clock: Clock = time.monotonic,
+        kernels: MessageKernels | None = None,
+        *,
+        ledger: Path | None = None,
     ) -> None:
         self._spec = spec
         self._decoder = decoder
         self._clock = clock
+        self._kernels = MessageKernels() if kernels is None else kernels
         self._ledger = None if ledger is None else StartLedger(ledger)
         self._topic: Topic | None = None
-        self._feed: ConsumerFeed | None = None
+        self._feed: Feed | None = None
         self._open: set[int] = set()
         self._lock = Lock()
 
@@ -82,7 +98,7 @@ class KafkaRecordSource:
             topic = self._topic or find_topic(self._spec, self._spec.topic, self._clock)
             self._topic = topic
             stream = Stream(topic.name, _number(partition, topic), topic.id)
-            feed = self._feed or ConsumerFeed(self._spec, topic, self._clock, bounded=bounded)
+            feed = self._feed or self._connect(topic, bounded=bounded)
             self._feed = feed
             try:
                 log, offset = self._place(feed, topic, stream, position)
@@ -93,7 +109,18 @@ class KafkaRecordSource:
         end = log.high if bounded else None
         return KafkaPartitionReader(feed, self._decoder, stream, offset, end, lambda: self._release(stream.partition))
 
-    def _place(self, feed: ConsumerFeed, topic: Topic, stream: Stream, position: bytes | None) -> tuple[Log, int]:
+    def _connect(self, topic: Topic, *, bounded: bool) -> Feed:
+        if self._spec.reader != "portable":
+            try:
+                return NativeFeed(self._spec, topic, self._kernels, self._clock, bounded=bounded)
+            except LibraryMissingError as missing:
+                if self._spec.reader == "fast":
+                    rule = f"must be auto or portable on this platform ({missing}), was 'fast'"
+                    raise ConfigError(Problem("source.reader", rule)) from None
+                _log.warning("kafka_reader_portable", extra={"reason": str(missing)})
+        return PortableFeed(self._spec, topic, self._clock, bounded=bounded)
+
+    def _place(self, feed: Feed, topic: Topic, stream: Stream, position: bytes | None) -> tuple[Log, int]:
         """Return what a partition holds, and the offset to read first."""
         start = self._spec.start
         if position is None and start == "latest" and self._ledger is not None:
@@ -120,7 +147,7 @@ class KafkaPartitionReader:
 
     def __init__(
         self,
-        feed: ConsumerFeed,
+        feed: Feed,
         decoder: Decoder,
         stream: Stream,
         offset: int,
@@ -211,7 +238,7 @@ class KafkaPartitionReader:
         return batch if len(batch) > 0 else None
 
 
-def _ends(feed: ConsumerFeed, topic: Topic) -> Starts:
+def _ends(feed: Feed, topic: Topic) -> Starts:
     return Starts(topic.id, {number: feed.watermarks(number)[1] for number in topic.partitions})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeVar, cast
@@ -52,9 +53,9 @@ class PartSpec(Section):
     """How its scores become severities."""
 
     @property
+    @abstractmethod
     def detects_with(self) -> str:
         """What the detector is called where it comes from."""
-        raise NotImplementedError
 
     @property
     def title(self) -> str:

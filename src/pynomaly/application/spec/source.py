@@ -32,6 +32,8 @@ class KafkaSource(KafkaConnection):
     """Where the first start begins; partitions that are added later are read from their first record."""
     format: Literal["json"] = "json"
     """Encoding of the record values."""
+    reader: Literal["auto", "fast", "portable"] = "auto"
+    """`fast` takes batches from librdkafka as bytes, `portable` one object for each message; both read the same."""
     decoder: Literal["auto", "fast", "portable"] = "auto"
     """`fast` scans flat JSON in compiled code, `portable` is orjson; both give the same rows."""
     batch_records: BatchRecords = 10_000

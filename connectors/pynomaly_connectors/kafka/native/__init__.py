@@ -1,0 +1,1 @@
+"""librdkafka's batch call without a Python object for each message."""

@@ -1,0 +1,165 @@
+"""Messages that librdkafka still owns, and the columns that are made of them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from confluent_kafka import KafkaError
+
+from pynomaly.domain.record import ByteColumn, Int64Column
+from pynomaly_connectors.codecs.payload import Headers, RawBatch
+from pynomaly_connectors.kafka.native import memory
+from pynomaly_connectors.kafka.native.library import NativeMessage, address_of, librdkafka
+from pynomaly_connectors.kafka.native.memory import KEY_AT, KEY_LENGTH_AT, LENGTH_AT, PAYLOAD_AT, Addresses
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKernels:
+    """The compiled functions of `memory`; a caller with a cache of compiled code hands in its own copies."""
+
+    measure: Callable[..., int] = memory.measure
+    gather: Callable[..., None] = memory.gather
+    destroy: Callable[..., None] = memory.destroy
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error that stands among the messages of a partition."""
+
+    error: KafkaError
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Bytes:
+    """Payloads or keys of a batch in one buffer."""
+
+    data: ByteColumn
+    start: Int64Column
+    length: Int64Column
+
+    def row(self, row: int) -> bytes | None:
+        begin, length = int(self.start[row]), int(self.length[row])
+        return None if length < 0 else self.data[begin : begin + length].tobytes()
+
+
+class MessageLease:
+    """``n`` messages on loan; they go back when nobody holds the lease any more, or at `release`.
+
+    Keys and headers are read where they lie when somebody asks for them, which for most flows is never.
+
+    Parameters
+    ----------
+    messages
+        ``(n,)`` addresses.
+    kernels
+        What copies and gives back.
+    """
+
+    def __init__(self, messages: Addresses, kernels: MessageKernels) -> None:
+        self._library = librdkafka()
+        self._messages = messages
+        self._kernels = kernels
+        self._key_bytes: _Bytes | None = None
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __del__(self) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the messages back now; keys and headers that nobody has asked for are gone."""
+        messages, self._messages = self._messages, self._messages[:0]
+        self._kernels.destroy(messages, len(messages), address_of(self._library.rd_kafka_message_destroy))
+
+    def columns(self) -> tuple[RawBatch, list[Fault]]:
+        """Copy the payloads; errors among the messages come apart."""
+        payloads, offset = self._copied(PAYLOAD_AT, LENGTH_AT)
+        good = payloads.length != _ERROR
+        if good.all():
+            rows = np.arange(len(good))
+            return RawBatch(payloads.data, payloads.start, payloads.length, offset, _Keys(self, rows), self.headers), []
+        rows = np.flatnonzero(good)
+        keys = _Keys(self, rows)
+        raw = RawBatch(
+            payloads.data, payloads.start[rows], payloads.length[rows], offset[rows], keys, _Headers(self, rows)
+        )
+        return raw, [self._fault(row) for row in np.flatnonzero(~good).tolist()]
+
+    def key(self, row: int) -> bytes | None:
+        """Return one key; all are copied at the first question."""
+        if self._key_bytes is None:
+            self._key_bytes, _ = self._copied(KEY_AT, KEY_LENGTH_AT)
+        return self._key_bytes.row(row)
+
+    def headers(self, row: int) -> Headers:
+        """Return the headers of one message."""
+        held = ctypes.c_void_p()
+        if self._library.rd_kafka_message_headers(int(self._messages[row]), ctypes.byref(held)) != 0:
+            return ()
+        found: list[tuple[str, bytes | None]] = []
+        name, value, size = ctypes.c_char_p(), ctypes.c_void_p(), ctypes.c_size_t()
+        places = (ctypes.byref(name), ctypes.byref(value), ctypes.byref(size))
+        while self._library.rd_kafka_header_get_all(held, len(found), *places) == 0:
+            content = None if value.value is None else ctypes.string_at(value.value, size.value)
+            found.append(((name.value or b"").decode(errors="replace"), content))
+        return tuple(found)
+
+    def _copied(self, at: int, length_at: int) -> tuple[_Bytes, Int64Column]:
+        count = len(self._messages)
+        length, offset, start = (np.empty(count, np.int64) for _ in range(3))
+        total = self._kernels.measure(self._messages, count, at, length_at, length, offset)
+        data = np.empty(total, np.uint8)
+        self._kernels.gather(self._messages, count, at, length, start, data)
+        data.flags.writeable = False
+        return _Bytes(data, start, length), offset
+
+    def _fault(self, row: int) -> Fault:
+        address = int(self._messages[row])
+        message = NativeMessage.from_address(address)
+        text = self._library.rd_kafka_message_errstr(address) or b""
+        return Fault(KafkaError(message.err, text.decode(errors="replace")), message.offset)
+
+
+_ERROR = -2  # length that `memory.measure` gives an error
+
+
+class _Keys(Sequence[bytes | None]):
+    """Keys of the messages that are records."""
+
+    def __init__(self, lease: MessageLease, rows: Int64Column) -> None:
+        self._lease = lease
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, row: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[bytes | None]: ...
+    def __getitem__(self, row: int | slice) -> bytes | Sequence[bytes | None] | None:
+        if isinstance(row, slice):
+            return _Keys(self._lease, self._rows[row])
+        return self._lease.key(int(self._rows[row]))
+
+
+class _Headers:
+    """Headers of the messages that are records."""
+
+    def __init__(self, lease: MessageLease, rows: Int64Column) -> None:
+        self._lease = lease
+        self._rows = rows
+
+    def __call__(self, row: int) -> Headers:
+        return self._lease.headers(int(self._rows[row]))
+
+
+def kernels_of(entry: Callable[[Any], Any]) -> MessageKernels:
+    """Return the kernels as a cache of compiled code gives them."""
+    return MessageKernels(entry(memory.measure), entry(memory.gather), entry(memory.destroy))

@@ -1,0 +1,116 @@
+"""Messages of librdkafka copied into columns by compiled code that reads them where they lie.
+
+A batch comes as addresses of `rd_kafka_message_t`. The offsets below are those of its public 64-bit layout; a test
+compares them with `library.NativeMessage`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from pynomaly.domain.jit import compiled
+from pynomaly.domain.record import ByteColumn, Int64Column
+
+ERR_AT: Final = 0
+PAYLOAD_AT: Final = 24
+LENGTH_AT: Final = 32
+KEY_AT: Final = 40
+KEY_LENGTH_AT: Final = 48
+OFFSET_AT: Final = 56
+
+Addresses = NDArray[np.int64]
+
+_raw_memcpy: Any = cgutils.raw_memcpy
+_intrinsic: Any = intrinsic  # its stub does not know that the typing context is not an argument of the call
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _int64_at(_typing: Any, _address: Any) -> Any:
+    """Read 8 bytes as a signed integer."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()))
+
+    return types.int64(types.int64), generate
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _int32_at(_typing: Any, _address: Any) -> Any:
+    """Read 4 bytes as a signed integer."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], ir.IntType(32).as_pointer()))
+
+    return types.int32(types.int64), generate
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _copy(_typing: Any, _target: Any, _source: Any, _count: Any) -> Any:
+    """Copy bytes between two addresses; the stretches must not overlap."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        target, source = (builder.inttoptr(argument, pointer) for argument in arguments[:2])
+        _raw_memcpy(builder, target, source, arguments[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _call(_typing: Any, _function: Any, _argument: Any) -> Any:
+    """Call the C function at an address with one pointer; what it returns is dropped."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer]).as_pointer()
+        builder.call(builder.inttoptr(arguments[0], kind), [builder.inttoptr(arguments[1], pointer)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@compiled
+def measure(messages: Addresses, count: int, at: int, length_at: int, length: Int64Column, offset: Int64Column) -> int:
+    """Read length (-1 where there are no bytes) and offset of each message; return all bytes together.
+
+    ``at`` and ``length_at`` choose the payload or the key. A message that is an error has length -2.
+    """
+    total = 0
+    for row in range(count):
+        message = messages[row]
+        offset[row] = _int64_at(message + OFFSET_AT)
+        if _int32_at(message + ERR_AT) != 0:
+            length[row] = -2
+        elif _int64_at(message + at) == 0:
+            length[row] = -1
+        else:
+            length[row] = _int64_at(message + length_at)
+            total += length[row]
+    return total
+
+
+@compiled
+def gather(messages: Addresses, count: int, at: int, length: Int64Column, start: Int64Column, data: ByteColumn) -> None:
+    """Copy the bytes at ``at`` of each message one behind the other, and tell where each begins."""
+    base = data.ctypes.data
+    filled = 0
+    for row in range(count):
+        start[row] = filled
+        if length[row] > 0:
+            _copy(base + filled, _int64_at(messages[row] + at), length[row])
+            filled += length[row]
+
+
+@compiled
+def destroy(messages: Addresses, count: int, function: int) -> None:
+    """Give each message back; ``function`` is the address of `rd_kafka_message_destroy`."""
+    for row in range(count):
+        _call(function, messages[row])
