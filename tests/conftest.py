@@ -13,6 +13,8 @@ from hypothesis import settings
 from brokers.apache_kafka import ApacheKafka, ToolMissingError
 from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
+from pynomaly_connectors.kafka import source as kafka_source
+from pynomaly_connectors.kafka.native.library import LibraryMissingError
 from pynomaly_connectors.memory import Broker, broker, reset_brokers
 
 _LOG_CHARACTERS = 10_000
@@ -54,6 +56,17 @@ def mock_cluster() -> Iterator[MockCluster]:
     cluster = MockCluster()
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(params=["fast", "portable"])
+def each_reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read Kafka once by librdkafka's batch call, and once as where that cannot be called."""
+
+    def missing(*_arguments: object, **_options: object) -> None:
+        raise LibraryMissingError("this test reads with the portable reader")
+
+    if request.param == "portable":
+        monkeypatch.setattr(kafka_source, "NativeFeed", missing)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.kafka.sink import KafkaMessageSink
 from pynomaly_connectors.kafka.source import KafkaRecordSource
 
+pytestmark = pytest.mark.usefixtures("each_reader")
+
 
 def opened(bootstrap: str, timeout_s: float) -> PartitionReader:
     """Open the only partition of topic `records`."""

@@ -19,6 +19,8 @@ FETCH, FIND_COORDINATOR = 1, 10
 TOPIC_AUTHORIZATION_FAILED, INVALID_GROUP_ID, GROUP_AUTHORIZATION_FAILED = 29, 24, 30
 REFUSALS = 50  # more than the client asks for in a test
 
+pytestmark = pytest.mark.usefixtures("each_reader")
+
 
 def opened(cluster: MockCluster, group: str | None = None) -> PartitionReader:
     """Open the only partition of a topic with one record."""

@@ -28,7 +28,7 @@ from pynomaly_connectors.kafka.source import KafkaRecordSource
 from pynomaly_connectors.kafka.topic_watch import EVERY_S
 from pynomaly_connectors.log_position import LogPosition
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("each_reader")]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
+from weakref import finalize
 
 import numpy as np
 from confluent_kafka import KafkaError
@@ -14,7 +15,7 @@ from pynomaly.domain.record import ByteColumn, Int64Column
 from pynomaly_connectors.codecs.payload import Headers, RawBatch
 from pynomaly_connectors.kafka.native import memory
 from pynomaly_connectors.kafka.native.library import NativeMessage, address_of, librdkafka
-from pynomaly_connectors.kafka.native.memory import KEY_AT, KEY_LENGTH_AT, LENGTH_AT, PAYLOAD_AT, Addresses
+from pynomaly_connectors.kafka.native.memory import KEY_AT, KEY_LENGTH_AT, LENGTH_AT, NO_RECORD, PAYLOAD_AT, Addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +66,27 @@ class MessageLease:
         self._messages = messages
         self._kernels = kernels
         self._key_bytes: _Bytes | None = None
+        destroy = address_of(self._library.rd_kafka_message_destroy)
+        self._give_back = finalize(self, kernels.destroy, messages, len(messages), destroy)
+        self._give_back.atexit = False  # then the process goes, and the library with it
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def __del__(self) -> None:
-        self.release()
-
     def release(self) -> None:
         """Give the messages back now; keys and headers that nobody has asked for are gone."""
-        messages, self._messages = self._messages, self._messages[:0]
-        self._kernels.destroy(messages, len(messages), address_of(self._library.rd_kafka_message_destroy))
+        self._messages = self._messages[:0]
+        self._give_back()
 
     def columns(self) -> tuple[RawBatch, list[Fault]]:
         """Copy the payloads; errors among the messages come apart."""
         payloads, offset = self._copied(PAYLOAD_AT, LENGTH_AT)
-        good = payloads.length != _ERROR
-        if good.all():
-            rows = np.arange(len(good))
-            return RawBatch(payloads.data, payloads.start, payloads.length, offset, _Keys(self, rows), self.headers), []
-        rows = np.flatnonzero(good)
+        rows = np.flatnonzero(payloads.length != NO_RECORD)
         keys = _Keys(self, rows)
-        raw = RawBatch(
-            payloads.data, payloads.start[rows], payloads.length[rows], offset[rows], keys, _Headers(self, rows)
-        )
-        return raw, [self._fault(row) for row in np.flatnonzero(~good).tolist()]
+        start, length = payloads.start[rows], payloads.length[rows]
+        raw = RawBatch(payloads.data, start, length, offset[rows], keys, keys.headers)
+        faults = np.flatnonzero(payloads.length == NO_RECORD).tolist()
+        return raw, [self._fault(row) for row in faults]
 
     def key(self, row: int) -> bytes | None:
         """Return one key; all are copied at the first question."""
@@ -126,11 +123,8 @@ class MessageLease:
         return Fault(KafkaError(message.err, text.decode(errors="replace")), message.offset)
 
 
-_ERROR = -2  # length that `memory.measure` gives an error
-
-
 class _Keys(Sequence[bytes | None]):
-    """Keys of the messages that are records."""
+    """Keys, and headers, of the messages that are records."""
 
     def __init__(self, lease: MessageLease, rows: Int64Column) -> None:
         self._lease = lease
@@ -148,15 +142,8 @@ class _Keys(Sequence[bytes | None]):
             return _Keys(self._lease, self._rows[row])
         return self._lease.key(int(self._rows[row]))
 
-
-class _Headers:
-    """Headers of the messages that are records."""
-
-    def __init__(self, lease: MessageLease, rows: Int64Column) -> None:
-        self._lease = lease
-        self._rows = rows
-
-    def __call__(self, row: int) -> Headers:
+    def headers(self, row: int) -> Headers:
+        """Return what else stands beside a payload."""
         return self._lease.headers(int(self._rows[row]))
 
 

@@ -25,6 +25,10 @@ KEY_AT: Final = 40
 KEY_LENGTH_AT: Final = 48
 OFFSET_AT: Final = 56
 
+#: Lengths that are none: of a message without these bytes, and of an error in a message's place.
+NO_BYTES: Final = -1
+NO_RECORD: Final = -2
+
 Addresses = NDArray[np.int64]
 
 _raw_memcpy: Any = cgutils.raw_memcpy
@@ -79,18 +83,18 @@ def _call(_typing: Any, _function: Any, _argument: Any) -> Any:
 
 @compiled
 def measure(messages: Addresses, count: int, at: int, length_at: int, length: Int64Column, offset: Int64Column) -> int:
-    """Read length (-1 where there are no bytes) and offset of each message; return all bytes together.
+    """Read length and offset of each message; return the sum of the lengths.
 
-    ``at`` and ``length_at`` choose the payload or the key. A message that is an error has length -2.
+    ``at`` and ``length_at`` choose the payload or the key. Lengths may be `NO_BYTES` or `NO_RECORD`.
     """
     total = 0
     for row in range(count):
         message = messages[row]
         offset[row] = _int64_at(message + OFFSET_AT)
         if _int32_at(message + ERR_AT) != 0:
-            length[row] = -2
+            length[row] = NO_RECORD
         elif _int64_at(message + at) == 0:
-            length[row] = -1
+            length[row] = NO_BYTES
         else:
             length[row] = _int64_at(message + length_at)
             total += length[row]
