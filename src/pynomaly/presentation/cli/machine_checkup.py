@@ -22,6 +22,7 @@ _EXTRAS: Final = {
     "pyod": (("pyod", "skops"), "PyOD detectors with scheduled refits"),
     "plot": (("matplotlib",), "`pynomaly detect --plot`"),
     "frames": (("pandas", "polars", "pyarrow"), "frames in the SDK and .parquet files"),
+    "otlp": (("opentelemetry-exporter-otlp-proto-http",), "traces to a collector"),
 }
 _PAUSE_S: Final = 0.05
 _DRIFT_S: Final = 0.02
