@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -55,12 +54,19 @@ def _packages() -> Iterator[Finding]:
 
 def _extras() -> Iterator[Finding]:
     for extra, (packages, purpose) in _EXTRAS.items():
-        missing = [name for name in packages if find_spec(name) is None]
+        missing = [name for name in packages if not _is_installed(name)]
         if missing:
             remedy = f"for {purpose}: pip install 'pynomaly-streaming[{extra}]'"
             yield warn(f"extra {extra}", f"{', '.join(missing)} not installed", remedy)
         else:
             yield ok(f"extra {extra}", ", ".join(f"{name} {version(name)}" for name in packages))
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        return bool(version(distribution))
+    except PackageNotFoundError:
+        return False
 
 
 def _kernel_cache(root: Path) -> Finding:
