@@ -101,12 +101,12 @@ def _rows(fields: int, count: int = _RECORDS, seed: int = 0) -> AcceptedRows:
     """Make two series in turn, the offsets with gaps, all values around 0.7."""
     number = np.arange(count)
     values = np.random.default_rng(seed).normal(0.7, 0.05, (count, fields))
-    return AcceptedRows(number * 3 + 10, number * 1_000_000_000, number % 2, values)
+    return AcceptedRows(number * 3 + 10, number * 1_000_000_000, number % 2, values, "pump-{}".format)
 
 
 def _cut(rows: AcceptedRows, start: int, stop: int | None) -> AcceptedRows:
     at = slice(start, stop)
-    return AcceptedRows(rows.offset[at], rows.time_ns[at], rows.slot[at], rows.values[at])
+    return AcceptedRows(rows.offset[at], rows.time_ns[at], rows.slot[at], rows.values[at], rows.key_of)
 
 
 def _run(part: AdaptedPart, rows: AcceptedRows, size: int) -> tuple[NDArray[np.float64], tuple[Event, ...]]:
@@ -284,11 +284,11 @@ def test_models_take_over_at_fixed_records(group_by: Any) -> None:
     adopted = [(event.group, event.fit_number, event.offset) for event in events if isinstance(event, ModelRefitted)]
     # Record number 30 of the stream is row 29; record number 30 of series s is row 58 + s. Row r has offset 3 r + 10.
     if group_by == "stream":
-        expected = [("stream", fit_number, 3 * row + 10) for fit_number, row in enumerate([29, 45, 61, 77, 93], 1)]
+        expected = [("topic[3]", fit_number, 3 * row + 10) for fit_number, row in enumerate([29, 45, 61, 77, 93], 1)]
         first_known = 29
     else:
         pairs = [(1, 58, 0), (1, 59, 1), (2, 90, 0), (2, 91, 1)]
-        expected = [(f"series-{slot}", fit_number, 3 * row + 10) for fit_number, row, slot in pairs]
+        expected = [(f"pump-{slot}", fit_number, 3 * row + 10) for fit_number, row, slot in pairs]
         first_known = 58
     assert adopted == expected
     assert np.flatnonzero(~np.isnan(scores))[0] == first_known

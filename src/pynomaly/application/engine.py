@@ -241,10 +241,10 @@ class Engine:
         fits: list[Event] = []
         if self._adapted:
             accepted = refusal == 0
+            where = offset[accepted], time_ns[accepted], slot[accepted]
             for column, (name, part) in enumerate(self._adapted.items()):
-                fields = list(self._adapted_fields[name])
-                rows = AcceptedRows(offset[accepted], time_ns[accepted], slot[accepted], values[accepted][:, fields])
-                external[accepted, column], happened = part.process(rows)
+                fields = values[accepted][:, list(self._adapted_fields[name])]
+                external[accepted, column], happened = part.process(AcceptedRows(*where, fields, self._series.key))
                 fits.extend(happened)
         outcomes = self._scoring.process(slot, refusal, time_ns, values, external, self.series_count)
         return outcomes, fits

@@ -35,12 +35,15 @@ class AcceptedRows:
         ``(n,)`` series numbers: 0, 1, 2 ... in the order in which the stream first showed them.
     values
         ``(n, d)`` the part's fields, finite.
+    key_of
+        Series number -> series key.
     """
 
     offset: Int64Column
     time_ns: Int64Column
     slot: Int64Column
     values: Float64Matrix
+    key_of: Callable[[int], str]
 
     def __len__(self) -> int:
         return len(self.offset)

@@ -119,7 +119,10 @@ class RecordLate:
 
 @dataclass(frozen=True, slots=True)
 class ModelRefitted:
-    """A model fitted on a window of records took over at a record fixed in advance."""
+    """A model fitted on a window of records took over at a record fixed in advance.
+
+    Its group is the series' key, or for a model of all series the stream's name and partition, as in ``readings[2]``.
+    """
 
     id: str
     flow: str

@@ -116,7 +116,7 @@ class PyodPart:
                 scores[at], adopted = self._group(number).process(rows.values[at])
                 adoptions += [(int(at[adoption.row]), number, adoption) for adoption in adopted]
         adoptions.sort(key=lambda entry: entry[:2])
-        return scores, tuple(self._event(int(rows.offset[row]), number, what) for row, number, what in adoptions)
+        return scores, tuple(self._event(rows, row, what) for row, _, what in adoptions)
 
     def snapshot(self) -> StateImage:
         """Return windows, counts, models and pending fits of all groups."""
@@ -160,15 +160,14 @@ class PyodPart:
         return group
 
     def _request(self, group: int, fit_number: int, rows: Float64Matrix) -> Callable[[], FitResult]:
-        seed = derive_seed(self._context, self._group_name(group), fit_number)
+        own = "stream" if self._settings.group_by == "stream" else f"series-{group}"
+        seed = derive_seed(self._context, own, fit_number)
         return self._fits.submit(FitTask(self._settings.detector, self._params, seed, rows)).result
 
-    def _group_name(self, number: int) -> str:
-        return "stream" if self._settings.group_by == "stream" else f"series-{number}"
-
-    def _event(self, offset: int, number: int, adoption: Adoption) -> ModelRefitted | ModelRefitFailed:
+    def _event(self, rows: AcceptedRows, row: int, adoption: Adoption) -> ModelRefitted | ModelRefitFailed:
         flow, stream, part = self._context.flow, self._context.stream, self._context.part
-        group, result = self._group_name(number), adoption.result
+        group = str(stream) if self._settings.group_by == "stream" else rows.key_of(int(rows.slot[row]))
+        offset, result = int(rows.offset[row]), adoption.result
         kind = "model-refit-failed" if isinstance(result, FitFailure) else "model-refitted"
         identity = event_id(kind, flow, stream, offset, part, group, adoption.fit_number)
         if isinstance(result, FitFailure):
