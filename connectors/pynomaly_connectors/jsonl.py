@@ -19,6 +19,7 @@ import orjson
 
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
+from pynomaly_connectors.durable_name import sync_folder
 
 _VERSION = 1
 _TAIL_BYTES = 4_096
@@ -146,7 +147,7 @@ class JsonLinesSink:
             self._cut_back(descriptor, self._place_of(position, descriptor))
             _end_torn_line(descriptor)
             os.fsync(descriptor)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except BaseException:
             os.close(descriptor)
             raise
@@ -261,16 +262,7 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _text(content: bytes) -> str | None:

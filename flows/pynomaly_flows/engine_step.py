@@ -8,11 +8,11 @@ from time import perf_counter
 
 import bytewax.operators as op
 
-from pynomaly.application.engine import DetectionResult, Engine, EngineFactory
+from pynomaly.application.engine import DetectionResult, Engine
 from pynomaly.application.observe import observe
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import StateError
 from pynomaly.domain.record import RecordBatch, Stream
+from pynomaly_flows.engines import Engines
 
 #: Makes what is entered while a batch is judged: a span of a trace, or nothing.
 Trace = Callable[[RecordBatch], AbstractContextManager[object]]
@@ -30,10 +30,8 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
     the state it was resumed with.
     """
 
-    def __init__(
-        self, engine_for: EngineFactory, telemetry: Telemetry, trace: Trace, resume_state: bytes | None
-    ) -> None:
-        self._engine_for = engine_for
+    def __init__(self, engines: Engines, telemetry: Telemetry, trace: Trace, resume_state: bytes | None) -> None:
+        self._engines = engines
         self._telemetry = telemetry
         self._trace = trace
         self._state = resume_state
@@ -45,35 +43,19 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         return [self._process(batch) for batch in values], False
 
     def snapshot(self) -> bytes:
-        """Return the engine's state as verifiable bytes."""
-        if self._engine is None:
-            return self._state or b""
-        since = perf_counter()
-        state = self._engine.snapshot()
-        if self._stream is not None:
-            self._telemetry.checkpoint_written(self._stream, perf_counter() - since, len(state))
-        return state
+        """Return the engine's state, or where it is, as verifiable bytes."""
+        return (self._state or b"") if self._stream is None else self._engines.save(self._stream)
 
     def _process(self, batch: RecordBatch) -> DetectionResult:
-        engine = self._engine or self._open(batch)
-        self._stream = batch.stream
+        engine = self._engine or self._open(batch.stream)
         since = perf_counter()
         with self._trace(batch):
             result = engine.process(batch)
         observe(result, engine, perf_counter() - since, self._telemetry)
         return result
 
-    def _open(self, batch: RecordBatch) -> Engine:
-        self._engine = self._engine_for(batch.stream)
-        if self._state:
-            _restore(self._engine, self._state)
+    def _open(self, stream: Stream) -> Engine:
+        self._engine = self._engines.open(stream, self._state)
+        self._stream = stream
         self._state = None
         return self._engine
-
-
-def _restore(engine: Engine, state: bytes) -> None:
-    """Restore an engine; the engine itself knows nothing of folders and flags, by which an operator gets out."""
-    try:
-        engine.restore(state)
-    except StateError as error:
-        raise StateError(f"{error}; give the flow its own --state folder, or start over with --reset-state") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +11,17 @@ from pathlib import Path
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
-from pynomaly.application.engine import Engine, EngineFactory
+from pynomaly.application.spec.flow import CheckpointSpec
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
 from pynomaly.domain.error import PynomalyError
-from pynomaly.domain.record import Stream
+from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.engine_step import Trace, untraced
+from pynomaly_flows.engines import Engines
+from pynomaly_flows.recovery_doctor import Examined
 from pynomaly_flows.settled_heap import settled_heap
+from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.topology import build_dataflow
@@ -68,31 +71,37 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     with folder.lock():
         if options.reset_state:
             folder.reset()
-        folder.prepare(FlowIdentity(services.plan.name, services.plan.fingerprint))
-        known = folder.take_prepared()
-        source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=options.until_end)
+        identity = FlowIdentity(services.plan.name, services.plan.fingerprint)
+        folder.prepare(identity)
+        examined = folder.take_prepared()
+        pace = _pace(services.spec.checkpoint, examined)
+        source = Source(
+            services.source_for(folder.starts),
+            lambda: drain.requested or pace.too_fast,
+            telemetry,
+            examined.partitions,
+            bounded=options.until_end,
+        )
         outputs = services.outputs(folder.outputs)
-        with guarded_unpickling(), drain.on_signals(), _own_errors(), _closing(services.engine_for) as engine_for:
-            flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry, trace)
-            with source, settled_heap():
+        engines = Engines(services.engine_for, SideFiles(folder.side), pace, telemetry)
+        with guarded_unpickling(), drain.on_signals(), _own_errors(), closing(engines), source, settled_heap():
+            while True:
+                telemetry.checkpoint_interval_chosen(pace.interval_s)
                 run_main(
-                    flow,
-                    epoch_interval=timedelta(seconds=services.checkpoint_every_s),
+                    build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace),
+                    epoch_interval=timedelta(seconds=pace.interval_s),
                     recovery_config=RecoveryConfig(folder.recovery),
                 )
+                if drain.requested or source.at_end or not pace.too_fast:
+                    break
+                pace.slow_down()
+                folder.prepare(identity)
+                folder.take_prepared()
 
 
-@contextmanager
-def _closing(engine_for: EngineFactory) -> Generator[EngineFactory]:
-    """Close every engine at the end of a block: Bytewax does not tell its steps that it is over."""
-    with ExitStack() as opened:
-
-        def open_engine(stream: Stream) -> Engine:
-            engine = engine_for(stream)
-            opened.callback(engine.close)
-            return engine
-
-        yield open_engine
+def _pace(checkpoint: CheckpointSpec, examined: Examined) -> CheckpointPace:
+    state_bytes = sum(file.size for file in examined.side_files)
+    return CheckpointPace(checkpoint.every_ns / 1e9, checkpoint.share, state_bytes)
 
 
 @contextmanager

@@ -7,8 +7,7 @@ SQLite on one file in one process break each other's locks.
 
     python -m pynomaly_flows.recovery_doctor STORE_FOLDER STORE_ID
 
-exits 0 with the input partitions that the store knows as a JSON list on standard output, or 1 with one line on
-standard error.
+exits 0 with what it has seen as JSON on standard output, or 1 with one line on standard error.
 """
 
 from __future__ import annotations
@@ -17,12 +16,15 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pynomaly.domain.error import StateError
+from pynomaly_flows.side_files import SideFile
+from pynomaly_flows.unpickling import loads_bytes
 
 _INPUT = "%.records"  # the step of the topology that reads
+_ENGINES = "%.engine%"  # the step that keeps the engines' states
 _RESUME_EPOCH = """
     SELECT MIN(COALESCE(fronts.worker_frontier, exs.resume_epoch))
     FROM exs
@@ -45,10 +47,32 @@ class Examined:
         How many snapshots no resume may see.
     partitions
         Input partitions that the store has positions of.
+    side_files
+        Files that the store refers to.
     """
 
     deleted: int
     partitions: tuple[str, ...]
+    side_files: tuple[SideFile, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the facts as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Examined:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            When it is something else.
+        """
+        match json.loads(text):
+            case {"deleted": int(deleted), "partitions": list(partitions), "side_files": list(files)}:
+                return cls(deleted, tuple(partitions), tuple(SideFile(file["name"], file["size"]) for file in files))
+            case _:
+                raise ValueError("not what the doctor writes")
 
 
 def doctor(folder: Path, store_id: str) -> Examined:
@@ -73,7 +97,7 @@ def doctor(folder: Path, store_id: str) -> Examined:
         with closing(sqlite3.connect(file, isolation_level=None)) as store:
             _check_integrity(store, file)
             _check_identity(store, file, store_id)
-            return Examined(_delete_aborted(store), _partitions(store))
+            return Examined(_delete_aborted(store), _partitions(store), _side_files(store))
     except sqlite3.DatabaseError as error:
         raise StateError(
             f"recovery store {file} must be a sound SQLite database, was not ({error}): {_WAYS_OUT}"
@@ -113,6 +137,13 @@ def _partitions(store: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(name for (name,) in rows)
 
 
+def _side_files(store: sqlite3.Connection) -> tuple[SideFile, ...]:
+    rows = store.execute("SELECT ser_change FROM snaps WHERE step_id LIKE ? AND length(ser_change) < 1024", (_ENGINES,))
+    states = (loads_bytes(row) for (row,) in rows)
+    files = {SideFile.referred_to(state) for state in states if state}
+    return tuple(sorted((file for file in files if file is not None), key=lambda file: file.name))
+
+
 def main(arguments: list[str]) -> int:
     """Run the doctor on the folder and identity given on the command line."""
     folder, store_id = arguments
@@ -121,7 +152,7 @@ def main(arguments: list[str]) -> int:
     except StateError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    json.dump(examined.partitions, sys.stdout)
+    sys.stdout.write(examined.to_json())
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Self
@@ -13,8 +13,8 @@ from pynomaly.application.ports import PartitionReader, RecordSource
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import StateError
 from pynomaly.domain.record import RecordBatch
-from pynomaly_flows.drain import Drain
 
+Halted = Callable[[], bool]
 KeyedBatch = tuple[str, RecordBatch]
 _SHORTEST_NAP_S = 0.002
 _LONGEST_NAP_S = 0.020  # a longer one would hold up the epochs of the whole dataflow
@@ -23,10 +23,10 @@ _LONGEST_NAP_S = 0.020  # a longer one would hold up the epochs of the whole dat
 class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
     """One input partition; its name is the key of its batches, so the partition is the key group."""
 
-    def __init__(self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry) -> None:
+    def __init__(self, name: str, reader: PartitionReader, halted: Halted, telemetry: Telemetry) -> None:
         self._name = name
         self._reader = reader
-        self._drain = drain
+        self._halted = halted
         self._telemetry = telemetry
         self._nap_s = 0.0
         self._snapshot: tuple[bytes, float] | None = None
@@ -37,11 +37,11 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         Raises
         ------
         StopIteration
-            At the end of a bounded read, or when a drain is requested.
+            At the end of a bounded read, or when reading is halted.
         """
         self._telemetry.input_polled()
         self._confirm_snapshot()
-        if self._drain.requested:
+        if self._halted():
             raise StopIteration
         batch = self._reader.poll()
         lag = self._reader.lag
@@ -64,6 +64,15 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         position = self._reader.position()
         self._snapshot = (position, perf_counter())
         return position
+
+    @property
+    def at_end(self) -> bool:
+        """Whether a bounded read has come to its end."""
+        return self._reader.at_end
+
+    def stands_at(self, position: bytes | None) -> bool:
+        """Whether reading goes on exactly after a position."""
+        return self._reader.position() == position
 
     def close(self) -> None:
         """Keep the reader: the last snapshot is not durable yet. `Source` closes it."""
@@ -107,8 +116,8 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         The input.
     bounded
         Whether to stop at the end that each partition has at its opening.
-    drain
-        Looked at before each read.
+    halted
+        Asked before each read; true ends all partitions where they stand.
     telemetry
         Told of polls, lag and stalls.
     known
@@ -122,7 +131,13 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
     """
 
     def __init__(
-        self, source: RecordSource, drain: Drain, telemetry: Telemetry, known: Sequence[str] = (), *, bounded: bool
+        self,
+        source: RecordSource,
+        halted: Halted,
+        telemetry: Telemetry,
+        known: Sequence[str] = (),
+        *,
+        bounded: bool,
     ) -> None:
         self._source = source
         self._partitions = source.partitions()
@@ -132,10 +147,15 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
                 f"input must have the partitions that its saved state was reached with, {', '.join(self._gone)} was "
                 "missing: correct the source, give this input its own --state folder, or start over with --reset-state"
             )
-        self._opened: list[Partition] = []
-        self._drain = drain
+        self._opened: dict[str, Partition] = {}
+        self._halted = halted
         self._telemetry = telemetry
         self._bounded = bounded
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all partitions that were opened have come to the end of a bounded read."""
+        return all(partition.at_end for partition in self._opened.values())
 
     def list_parts(self) -> list[str]:
         """Name the partitions; Bytewax wants every one that it has a position of."""
@@ -147,12 +167,16 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         for_part: str,
         resume_state: bytes | None,
     ) -> Partition | GonePartition:
-        """Open a partition where it stood."""
+        """Open a partition where it stood; a dataflow that is started again gets the readers of the one before."""
         if resume_state is not None and for_part in self._gone:
             return GonePartition(resume_state)
+        opened = self._opened.get(for_part)
+        if opened is not None and opened.stands_at(resume_state):
+            return opened
+        if opened is not None:
+            opened.finish(durable=False)
         reader = self._source.open(for_part, resume_state, bounded=self._bounded)
-        partition = Partition(for_part, reader, self._drain, self._telemetry)
-        self._opened.append(partition)
+        partition = self._opened[for_part] = Partition(for_part, reader, self._halted, self._telemetry)
         return partition
 
     def __enter__(self) -> Self:
@@ -161,5 +185,5 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         """Close the readers; after an orderly end their last positions are durable and are confirmed."""
-        for partition in self._opened:
+        for partition in self._opened.values():
             partition.finish(durable=kind is None)

@@ -4,7 +4,8 @@
 
     STATE/
       lock                  held by the one process that may use the folder
-      recovery/             Bytewax's store: snapshots as our own checksummed bytes
+      recovery/             Bytewax's store: snapshots as our own checksummed bytes, large ones as references
+      side/                 what the references mean
       recovery/flow.json    whose state this is: flow, fingerprint, identity of the store
       outputs/              how long each output file was before the first record
       starts/               where `start: latest` was at the first start
@@ -27,6 +28,8 @@ from typing import IO
 from bytewax.recovery import init_db_dir
 
 from pynomaly.domain.error import StateError, UnavailableError
+from pynomaly_flows.recovery_doctor import Examined
+from pynomaly_flows.side_files import SideFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ class StateFolder:
     def recovery(self) -> Path:
         """Bytewax's store."""
         return self.root / "recovery"
+
+    @property
+    def side(self) -> Path:
+        """Large states."""
+        return self.root / "side"
 
     @property
     def outputs(self) -> Path:
@@ -82,9 +90,7 @@ class StateFolder:
             self.root.mkdir(parents=True, exist_ok=True)
             handle = (self.root / "lock").open("a+")
         except OSError as error:
-            raise UnavailableError(
-                f"state folder {self.root} must be a folder that can be written, was not: {error.strerror}"
-            ) from None
+            raise self._unwritable(error) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -107,14 +113,21 @@ class StateFolder:
         Raises
         ------
         StateError
-            When the state is damaged, foreign or of another specification.
+            When the state is damaged, incomplete, foreign or of another specification.
+        UnavailableError
+            When the folder cannot be written.
         """
         store_id = self.check_identity(identity) if self._holds_state() else self._create(identity)
-        self.outputs.mkdir(exist_ok=True)
-        self.prepared.write_text(_run_doctor(self.recovery, store_id))
+        examined = _run_doctor(self.recovery, store_id)
+        self._tidy(examined)
+        try:
+            self.outputs.mkdir(exist_ok=True)
+            self.prepared.write_text(examined.to_json())
+        except OSError as error:
+            raise self._unwritable(error) from None
 
-    def take_prepared(self) -> tuple[str, ...]:
-        """Use up the doctor's mark at a start; return the input partitions that the store knows.
+    def take_prepared(self) -> Examined:
+        """Use up the doctor's mark at a start; return what the doctor has seen.
 
         Raises
         ------
@@ -122,14 +135,14 @@ class StateFolder:
             When the doctor has not seen the store since it was last run.
         """
         try:
-            partitions = tuple(json.loads(self.prepared.read_text()))
+            examined = Examined.from_json(self.prepared.read_text())
             self.prepared.unlink()
         except (FileNotFoundError, ValueError):
             raise StateError(
                 f"state folder {self.root} must be prepared before each start, was not: "
                 "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
             ) from None
-        return partitions
+        return examined
 
     def reset(self) -> None:
         """Forget everything but the lock; the next start begins at the configured position.
@@ -141,13 +154,32 @@ class StateFolder:
         """
         try:
             self.prepared.unlink(missing_ok=True)
-            for folder in (self.outputs, self.starts, self.recovery):  # in this order: a ledger alone tells of a loss
+            for folder in (self.outputs, self.starts, self.recovery, self.side):  # a ledger alone would tell of a loss
                 if folder.exists():
                     shutil.rmtree(folder)
         except OSError as error:
             raise UnavailableError(
                 f"state folder {self.root} must be deletable, was not: {error.filename}: {error.strerror}"
             ) from None
+
+    def _tidy(self, examined: Examined) -> None:
+        """Check that the side files are there, and delete those that nothing refers to."""
+        files = SideFiles(self.side)
+        lost = files.missing(examined.side_files)
+        if lost is not None:
+            raise StateError(
+                f"side file {files.path(lost)} must be there with {lost.size:,} bytes, as the recovery store says, "
+                "was missing or cut: restore the state folder from a backup, or start over with --reset-state"
+            )
+        try:
+            files.sweep(examined.side_files)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UnavailableError:
+        return UnavailableError(
+            f"state folder {self.root} must be a folder that can be written, was not: {error.strerror}"
+        )
 
     def _holds_state(self) -> bool:
         """Whether a flow has run here. The ledger of outputs is made after the store: alone, it tells of a loss."""
@@ -197,9 +229,9 @@ class StateFolder:
         return store_id
 
 
-def _run_doctor(recovery: Path, store_id: str) -> str:
+def _run_doctor(recovery: Path, store_id: str) -> Examined:
     command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if finished.returncode != 0:
         raise StateError(finished.stderr.strip() or f"the recovery doctor failed with {finished.returncode}")
-    return finished.stdout
+    return Examined.from_json(finished.stdout)

@@ -25,8 +25,11 @@ from pynomaly.application.telemetry import NoTelemetry
 from pynomaly.bootstrap import Services, services_of
 from pynomaly.domain.error import PynomalyError, StateError
 from pynomaly.infrastructure.flow_file import load_flow
+from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.engines import Engines
 from pynomaly_flows.settled_heap import settle_heap
+from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.topology import build_dataflow
@@ -41,16 +44,22 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     folder = StateFolder(Path(state))
     _check_store(folder)
     _locks.append(folder.lock())
-    known = folder.take_prepared()
+    examined = folder.take_prepared()
     folder.check_identity(_identity(services))
     install_guard()
     drain = Drain()
     drain.install()
     telemetry = NoTelemetry()
-    source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=until_end)
-    dataflow = build_dataflow(
-        services.plan.name, source, services.engine_for, services.outputs(folder.outputs), telemetry
+    source = Source(
+        services.source_for(folder.starts),
+        lambda: drain.requested,
+        telemetry,
+        examined.partitions,
+        bounded=until_end,
     )
+    pace = CheckpointPace(shortest_s=1, share=1)  # Bytewax's own command line has set the interval
+    engines = Engines(services.engine_for, SideFiles(folder.side), pace, telemetry)
+    dataflow = build_dataflow(services.plan.name, source, engines, services.outputs(folder.outputs), telemetry)
     settle_heap()
     return dataflow
 

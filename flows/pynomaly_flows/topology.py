@@ -8,11 +8,12 @@ from functools import partial
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from pynomaly.application.engine import DetectionResult, EngineFactory
+from pynomaly.application.engine import DetectionResult
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message
 from pynomaly.application.telemetry import Telemetry
 from pynomaly_flows.engine_step import EngineStep, Trace, untraced
+from pynomaly_flows.engines import Engines
 from pynomaly_flows.sink import OutputSink
 from pynomaly_flows.source import Source
 
@@ -23,7 +24,7 @@ KeyedMessages = tuple[str, Sequence[Message]]
 def build_dataflow(
     name: str,
     source: Source,
-    engine_for: EngineFactory,
+    engines: Engines,
     outputs: Sequence[Output],
     telemetry: Telemetry,
     trace: Trace = untraced,
@@ -36,8 +37,8 @@ def build_dataflow(
         Name of the flow; part of every step id.
     source
         Yields ``(partition, batch)``: the partition is the key group, so nothing is split or shuffled.
-    engine_for
-        Makes the engine of a stream.
+    engines
+        Hold an engine for each stream.
     outputs
         Where the results go.
     telemetry
@@ -47,7 +48,7 @@ def build_dataflow(
     """
     flow = Dataflow(name)
     records = op.input("records", flow, source)
-    results = op.stateful_batch("engine", records, partial(EngineStep, engine_for, telemetry, trace))
+    results = op.stateful_batch("engine", records, partial(EngineStep, engines, telemetry, trace))
     for output in outputs:
         messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output))
         op.output(f"output-{output.name}", messages, OutputSink(output, telemetry))

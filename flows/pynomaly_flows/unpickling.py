@@ -45,7 +45,12 @@ def loads_bytes(data: bytes) -> bytes:
     StateError
         When it is anything but bytes.
     """
-    value = BytesOnlyUnpickler(io.BytesIO(data)).load()
+    try:
+        value = BytesOnlyUnpickler(io.BytesIO(data)).load()
+    except StateError:
+        raise
+    except Exception as error:  # the format has many ways to be broken
+        raise StateError(f"recovery store must hold readable rows, held a damaged one ({error!r})") from error
     if not isinstance(value, bytes):
         raise StateError(f"recovery store must hold bytes only, held {type(value).__name__}")
     return value

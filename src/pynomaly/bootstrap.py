@@ -75,11 +75,6 @@ class Services:
         """Its input, for one pass from the beginning."""
         return self.source_for(None)
 
-    @property
-    def checkpoint_every_s(self) -> float:
-        """Time between two checkpoints [s]."""
-        return self.spec.checkpoint.every_ns / 1e9
-
 
 def services_of(spec: FlowSpec) -> Services:
     """Build a flow; nothing is opened or started yet.

@@ -41,7 +41,9 @@ class KafkaTopics:
         self.bootstrap = bootstrap
         self._mock = mock
         self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=QUIET)
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0}, logger=QUIET)
+        # Idempotent, or a retry could put messages in another order than the test's.
+        settings = {"bootstrap.servers": bootstrap, "linger.ms": 0, "enable.idempotence": True}
+        self._producer = Producer(settings, logger=QUIET)
 
     def create(self, topic: str, partitions: int = 1, **config: str) -> None:
         """Create a topic and wait until every partition has a leader."""

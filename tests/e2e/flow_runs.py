@@ -17,7 +17,7 @@ _FIRST_EPOCH_S: Final = 60.0
 #: What a ready flow must say so that each run can write elsewhere and checkpoint in its own time.
 _PLACES: Final[Tree] = {
     "output": {"outcomes": {"kind": "file", "path": "${OUTCOMES}"}, "outcomes_of": "all"},
-    "checkpoint": {"every": "${CHECKPOINT_EVERY}"},
+    "checkpoint": {"every": "${CHECKPOINT_EVERY}", "share": 1},
 }
 
 #: Low bars, so that every epoch has alerts; what is tested does not depend on their number.

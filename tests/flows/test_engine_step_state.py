@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,10 @@ from pynomaly.application.tally import Tally
 from pynomaly.bootstrap import engine_factory, plan_of
 from pynomaly.domain.error import StateError
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
+from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.engine_step import EngineStep, untraced
+from pynomaly_flows.engines import Engines
+from pynomaly_flows.side_files import SideFiles
 
 _STREAM = Stream("readings")
 
@@ -21,7 +26,7 @@ def _one_record() -> RecordBatch:
 
 
 @pytest.mark.parametrize("half_life", [50, None])
-def test_a_foreign_state_says_which_flags_help(half_life: int | None) -> None:
+def test_a_foreign_state_says_which_flags_help(half_life: int | None, tmp_path: Path) -> None:
     """An operator gets out by flags, which only the flow knows of; damaged bytes are told like those of others."""
     source = {"kind": "memory", "topic": _STREAM.name}
     engine_for = engine_factory(plan_of(adhoc_flow(source, Columns(("v",)), ["ew_zscore"])))
@@ -29,6 +34,7 @@ def test_a_foreign_state_says_which_flags_help(half_life: int | None) -> None:
     if half_life is not None:
         other = plan_of(adhoc_flow(source, Columns(("v",)), [f"ew_zscore:half_life={half_life}"]))
         state = engine_factory(other)(_STREAM).snapshot()
-    step = EngineStep(engine_for, Tally(), untraced, state)
+    engines = Engines(engine_for, SideFiles(tmp_path), CheckpointPace(1, 1), Tally())
+    step = EngineStep(engines, Tally(), untraced, state)
     with pytest.raises(StateError, match=r"must .*; give the flow its own --state folder, .* --reset-state$"):
         step.on_batch([_one_record()])

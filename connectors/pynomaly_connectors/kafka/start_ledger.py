@@ -19,6 +19,7 @@ from pathlib import Path
 import orjson
 
 from pynomaly.domain.error import StateError, UnavailableError
+from pynomaly_connectors.durable_name import sync_folder
 from pynomaly_connectors.log_position import LogPosition
 
 _VERSION = 1
@@ -118,12 +119,4 @@ class StartLedger:
             pass
         finally:
             fresh.unlink()
-        self._sync()
-
-    def _sync(self) -> None:
-        """Make the new name durable."""
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self._folder)

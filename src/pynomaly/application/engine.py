@@ -21,12 +21,12 @@ from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, Recor
 from pynomaly.domain.report import Reporter
 from pynomaly.domain.scoring import ProcessKernel, Scoring
 from pynomaly.domain.series import FindSlots, SeriesIndex, SeriesKeys, find_slots
-from pynomaly.domain.state import StateImage, pack, unpack
+from pynomaly.domain.state import StateImage, join, pack, split, unpack
 from pynomaly.domain.windows import ClosedWindows, WindowPlan, Windows
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.domain.windows.stream import AbsorbKernel
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ class Engine:
             return self._process_records(batch, slot, refusal)
         return self._process_windows(self._windows, batch, slot, refusal)
 
-    def snapshot(self) -> bytes:
-        """Return the whole state after the last batch, verifiable and free of pickle."""
+    def image(self) -> StateImage:
+        """Return the whole state after the last batch, as views of it: read it before the next batch."""
         images: dict[str, StateImage] = {
             "series": self._series.snapshot(),
             "scoring": self._scoring.snapshot(self.series_count),
@@ -173,8 +173,30 @@ class Engine:
             "last_offset": self._progress.last_offset,
             "records": self._progress.records,
         }
-        sections = {name: np.frombuffer(pack(image), np.uint8) for name, image in images.items()}
-        return pack(StateImage(header, sections))
+        return join(header, images)
+
+    def take_over(self, image: StateImage) -> None:
+        """Go on from what `image` returned.
+
+        Raises
+        ------
+        StateError
+            When it is of another flow, stream, specification or version.
+        """
+        self._check_origin(image.header)
+        images = split(image)
+        self._check_parts(set(images))
+        self._series.restore(images["series"])
+        self._scoring.restore(images["scoring"])
+        if self._windows is not None:
+            self._windows.restore(images["windows"])
+        for name, part in self._adapted.items():
+            part.restore(images[f"part {name}"])
+        self._progress = _Progress(int(str(image.header["last_offset"])), int(str(image.header["records"])))
+
+    def snapshot(self) -> bytes:
+        """Return the whole state after the last batch, verifiable and free of pickle."""
+        return pack(self.image())
 
     def restore(self, state: bytes) -> None:
         """Take over a snapshot.
@@ -184,17 +206,7 @@ class Engine:
         StateError
             When it is damaged, or of another flow, stream, specification or version.
         """
-        image = unpack(state)
-        self._check_origin(image.header)
-        self._check_sections(set(image.sections))
-        images = {name: unpack(section.tobytes()) for name, section in image.sections.items()}
-        self._series.restore(images["series"])
-        self._scoring.restore(images["scoring"])
-        if self._windows is not None:
-            self._windows.restore(images["windows"])
-        for name, part in self._adapted.items():
-            part.restore(images[f"part {name}"])
-        self._progress = _Progress(int(str(image.header["last_offset"])), int(str(image.header["records"])))
+        self.take_over(unpack(state))
 
     def close(self) -> None:
         """Release what adapted detectors hold."""
@@ -253,19 +265,23 @@ class Engine:
     def _adapted_fields(self) -> dict[str, tuple[int, ...]]:
         return {part.name: part.fields for part in self._plan.scoring.parts}
 
-    def _check_sections(self, saved: set[str]) -> None:
+    def _check_parts(self, saved: set[str]) -> None:
         needed = {"series", "scoring", *(f"part {name}" for name in self._adapted)}
         if self._windows is not None:
             needed.add("windows")
         if saved != needed:
             raise StateError(
-                f"saved state of {self._stream}: sections must be {sorted(needed)}, were {sorted(saved)}; "
+                f"saved state of {self._stream}: parts must be {sorted(needed)}, were {sorted(saved)}; "
                 "it was saved by another version"
             )
 
     def _check_origin(self, header: Mapping[str, object]) -> None:
+        if header.get("version") != _STATE_VERSION:
+            raise StateError(
+                f"saved state of {self._stream}: version must be {_STATE_VERSION}, was {header.get('version')!r}: "
+                "it was saved by another version of pynomaly"
+            )
         expected = {
-            "version": _STATE_VERSION,
             "flow": self._plan.name,
             "fingerprint": self._plan.fingerprint,
             "stream": [self._stream.name, self._stream.partition, self._stream.incarnation],

@@ -127,6 +127,11 @@ class Tee:
         for listener in self._listeners:
             listener.checkpoint_written(stream, seconds, size_bytes)
 
+    def checkpoint_interval_chosen(self, seconds: float) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.checkpoint_interval_chosen(seconds)
+
     def checkpoint_stalled(self, seconds: float) -> None:
         """Tell all."""
         for listener in self._listeners:

@@ -67,6 +67,10 @@ class Telemetry(Protocol):
         """Take note of a snapshot: the time to make it [s] and its size."""
         ...
 
+    def checkpoint_interval_chosen(self, seconds: float) -> None:
+        """Take note of the time from one checkpoint to the next from now on [s]."""
+        ...
+
     def checkpoint_stalled(self, seconds: float) -> None:
         """Take note of how long reading stood still around a checkpoint [s]."""
         ...
@@ -100,6 +104,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def checkpoint_written(self, stream: Stream, seconds: float, size_bytes: int) -> None:
+        """Do nothing."""
+
+    def checkpoint_interval_chosen(self, seconds: float) -> None:
         """Do nothing."""
 
     def checkpoint_stalled(self, seconds: float) -> None:

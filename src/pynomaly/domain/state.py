@@ -7,6 +7,8 @@ Layout, little-endian::
 
 The header names every section with its dtype, shape and size. A dtype is written field by field, so a
 state written by other code is told from a corrupt one and both are told from ours.
+
+States of parts are joined flat (`join`), never as bytes within bytes: a large state is hashed once and copied nowhere.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -30,6 +32,7 @@ _LENGTH = struct.Struct("<I")
 _ALIGNMENT = 8
 
 Array = NDArray[Any]
+Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +51,77 @@ class StateImage:
     sections: Mapping[str, Array]
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A state as buffers in a row, without a copy of its arrays: write them before the arrays change.
+
+    Parameters
+    ----------
+    checksum
+        32 bytes; equal states have equal ones.
+    buffers
+        What to write, one after another.
+    """
+
+    checksum: bytes
+    buffers: Sequence[Buffer]
+
+    @property
+    def size(self) -> int:
+        """Length of it all [bytes]."""
+        return sum(len(buffer) for buffer in self.buffers)
+
+
+def join(header: Mapping[str, object], parts: Mapping[str, StateImage]) -> StateImage:
+    """Make one state of those of several parts; `split` takes it apart."""
+    described = [[name, dict(image.header)] for name, image in parts.items()]
+    sections = {
+        f"{number}/{name}": array
+        for number, image in enumerate(parts.values())
+        for name, array in image.sections.items()
+    }
+    return StateImage({**header, "parts": described}, sections)
+
+
+def split(image: StateImage) -> dict[str, StateImage]:
+    """Return the parts that `join` made a state of, by name."""
+    described = cast("Sequence[tuple[str, Mapping[str, object]]]", image.header["parts"])
+    sections: list[dict[str, Array]] = [{} for _ in described]
+    for place, array in image.sections.items():
+        number, _, name = place.partition("/")
+        sections[int(number)][name] = array
+    return {name: StateImage(header, own) for (name, header), own in zip(described, sections, strict=True)}
+
+
 def pack(image: StateImage) -> bytes:
     """Serialise a state; equal states give equal bytes. Costs one copy and one hash of the arrays."""
+    return b"".join(packed(image).buffers)
+
+
+def packed(image: StateImage) -> Packed:
+    """Serialise a state into buffers that show its arrays; costs one hash of them (1 s for 1 GB)."""
     described: dict[str, object] = {}
-    chunks: list[bytes] = []
+    arrays: list[Buffer] = []
     for name in sorted(image.sections):
         array = np.ascontiguousarray(image.sections[name])
         if array.dtype.hasobject:
             raise TypeError(f"section {name} must not hold Python objects, was {array.dtype}")
-        chunks.append(array.tobytes())
-        chunks.append(bytes(-array.nbytes % _ALIGNMENT))
+        arrays += [array.reshape(-1).view(np.uint8).data, bytes(-array.nbytes % _ALIGNMENT)]
         described[name] = {"dtype": _describe(array.dtype), "shape": list(array.shape)}
     header = _canonical({"header": dict(image.header), "sections": described})
     header += b" " * (-(len(header) + _LENGTH.size + _PREFIX.size) % _ALIGNMENT)
-    body = b"".join([_LENGTH.pack(len(header)), header, *chunks])
-    return _PREFIX.pack(MAGIC, FORMAT, _checksum(body)) + body
+    body = [_LENGTH.pack(len(header)) + header, *arrays]
+    checksum = _checksum(*body)
+    return Packed(checksum, [_PREFIX.pack(MAGIC, FORMAT, checksum), *body])
 
 
-def unpack(data: bytes) -> StateImage:
-    """Verify and read what `pack` wrote; the arrays are read-only views of ``data``.
+def checksum_of(data: Buffer) -> bytes:
+    """Return the checksum that a packed state carries, unverified."""
+    return cast("tuple[bytes, int, bytes]", _PREFIX.unpack_from(data))[2]
+
+
+def unpack(data: Buffer) -> StateImage:
+    """Verify and read what `pack` wrote; the arrays are views of ``data``, not to be written to.
 
     Raises
     ------
@@ -125,5 +180,8 @@ def _canonical(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _checksum(body: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(body, digest_size=32).digest()
+def _checksum(*body: Buffer) -> bytes:
+    made = hashlib.blake2b(digest_size=32)
+    for buffer in body:
+        made.update(buffer)
+    return made.digest()

@@ -172,7 +172,8 @@ def _place(sink: SinkSpec) -> str:
 
 def _state(flow: FlowSpec) -> Iterator[str]:
     size = bytes_per_series(flow)
-    yield f"Saved in the state folder of the run every {duration_text(flow.checkpoint.every_ns)}."
+    rarely = "" if flow.checkpoint.share == 1 else f", or less often to spend at most {flow.checkpoint.share:.0%} on it"
+    yield f"Saved in the state folder of the run every {duration_text(flow.checkpoint.every_ns)}{rarely}."
     yield (
         f"{size:,} bytes a series; at most {flow.limits.series:,} series in each input partition "
         f"({size * flow.limits.series / 1e9:,.3g} GB), further ones are rejected."

@@ -43,7 +43,9 @@ class CheckpointSpec(Section):
     """When state becomes durable."""
 
     every_ns: Duration = duration_key("every", "10s")
-    """Time from one checkpoint to the next: what a crash makes the flow do again."""
+    """Shortest time from one checkpoint to the next: what a crash makes the flow do again."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Most part of the time that saving state may take: with large states checkpoints become rarer; 1: never rarer."""
 
 
 class MetricsSpec(Section):

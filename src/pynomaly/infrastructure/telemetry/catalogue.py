@@ -141,8 +141,8 @@ CHECKPOINT_SECONDS: Final = Metric(
     "seconds",
     ("flow",),
     "Time to make one snapshot of one stream's state.",
-    "No new ones while records come in: a crash would repeat much work. More than a tenth of checkpoint.every: raise "
-    "checkpoint.every.",
+    "No new ones for twice pynomaly_checkpoint_interval_seconds while records come in: a crash would repeat much work; "
+    "see the log.",
     _WAIT_SECONDS,
 )
 CHECKPOINT_BYTES: Final = Metric(
@@ -152,6 +152,15 @@ CHECKPOINT_BYTES: Final = Metric(
     ("flow", "stream"),
     "Size of the latest snapshot of a stream's state.",
     "Grows with pynomaly_series. Keep several times this size free where the state is stored.",
+)
+CHECKPOINT_INTERVAL: Final = Metric(
+    "pynomaly_checkpoint_interval_seconds",
+    "gauge",
+    "seconds",
+    ("flow",),
+    "Time from one checkpoint to the next: what a crash makes the flow do again.",
+    "Above checkpoint.every: the state is large, and saving it keeps to checkpoint.share. A faster disk for the state "
+    "folder, or shards, bring it down.",
 )
 CHECKPOINT_STALL: Final = Metric(
     "pynomaly_checkpoint_stall_seconds",

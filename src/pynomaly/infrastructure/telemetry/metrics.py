@@ -71,6 +71,7 @@ class PrometheusTelemetry:
         self._outputs = _Outputs(flow, registry, outputs)
         self._checkpoint_seconds = _histogram(catalogue.CHECKPOINT_SECONDS, registry).labels(flow)
         self._checkpoint_stall = _histogram(catalogue.CHECKPOINT_STALL, registry).labels(flow)
+        self._checkpoint_interval = _gauge(catalogue.CHECKPOINT_INTERVAL, registry).labels(flow)
         self._refits = _counter(catalogue.REFITS, registry)
         self._flow = flow
         for part in refitted_parts:
@@ -102,6 +103,10 @@ class PrometheusTelemetry:
         """Time a snapshot and set its size."""
         self._checkpoint_seconds.observe(seconds)
         _set(self._streams.of(stream).checkpoint_bytes, size_bytes)
+
+    def checkpoint_interval_chosen(self, seconds: float) -> None:
+        """Set the interval."""
+        self._checkpoint_interval.set(seconds)
 
     def checkpoint_stalled(self, seconds: float) -> None:
         """Time a stall."""
