@@ -77,6 +77,7 @@ def test_a_tee_tells_all_everything() -> None:
     tee.input_polled()
     tee.batch_processed(batch)
     tee.lag_measured(_STREAM, 1)
+    tee.records_skipped(_STREAM, 5)
     tee.series_counted(_STREAM, 2)
     tee.checkpoint_written(_STREAM, 0.1, 3)
     tee.checkpoint_stalled(0.2)
