@@ -6,6 +6,7 @@ from pynomaly.application.tally import Tally, Tee
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
+from pynomaly.presentation.cli.counts import counts_lines
 
 _STREAM = Stream("topic", 3)
 
@@ -67,6 +68,17 @@ class _Recorder(NoTelemetry):
         if name not in vars(NoTelemetry) or name.startswith("_"):
             return super().__getattribute__(name)
         return lambda *facts: self.heard.append((name, *facts))
+
+
+def test_lost_records_are_counted_by_stream() -> None:
+    """They were never judged, so they are none of the records."""
+    tally, other = Tally(), Stream("a", 3)
+    for stream, count in ((_STREAM, 4), (other, 1), (_STREAM, 2)):
+        tally.records_skipped(stream, count)
+    totals = tally.totals()
+    assert totals.skipped == {_STREAM: 6, other: 1}
+    assert totals.records == 0
+    assert any("7 records, deleted before they were read" in line for line in counts_lines("flow", totals, 1.0))
 
 
 def test_a_tee_tells_all_everything() -> None:

@@ -143,8 +143,8 @@ class KafkaRecordSource:
         log = Log(stream, *feed.watermarks(stream.partition))
         if wanted is None:
             wanted = log.low
-        offset = wanted if log.holds(wanted) else self._lost.pass_over(log, wanted)
         self._lost.recall(stream)
+        offset = wanted if log.holds(wanted) else self._lost.pass_over(log, wanted)
         end = log.high if bounded else None
         if end is not None and self._until is not None:
             end = places.end(self._until, stream.partition, end)
