@@ -12,9 +12,11 @@ from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.outcome import Outcome, Reason
 from pynomaly.domain.record import Int64Column, RecordBatch, Stream
+from pynomaly.infrastructure.kernels import KernelLibrary
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.codecs.json_fast import FastJsonDecoder
 from pynomaly_connectors.codecs.json_portable import PortableJsonDecoder
+from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.payload import Headers, RawBatch
 from pynomaly_connectors.codecs.tombstones import with_tombstones
 
@@ -41,7 +43,8 @@ def decoded(
         headers=lambda row: headers[row] if headers else (),
         timestamps=None if times_ms is None else timestamps,
     )
-    return json_decoder(RecordSpec.model_validate(record), choice).decode(Stream("x"), raw)
+    kernel = KernelLibrary.default().entry(scan)
+    return json_decoder(RecordSpec.model_validate(record), choice, kernel).decode(Stream("x"), raw)
 
 
 @pytest.mark.parametrize("choice", ["fast", "portable"])
