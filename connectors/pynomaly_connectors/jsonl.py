@@ -19,7 +19,7 @@ import orjson
 
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
-from pynomaly_connectors.durable_name import sync_folder
+from pynomaly_connectors.durable_file import replace_durably, sync_folder
 
 _VERSION = 1
 _TAIL_BYTES = 4_096
@@ -175,7 +175,7 @@ class JsonLinesSink:
         if recorded is not None and recorded.name == here.name:
             return recorded
         self._ledger.mkdir(parents=True, exist_ok=True)
-        _write_durably(entry, here.token())
+        replace_durably(entry, here.token())
         return here
 
     def _cut_back(self, descriptor: int, place: _Place) -> None:
@@ -253,16 +253,6 @@ def _end_torn_line(descriptor: int) -> None:
     size = os.fstat(descriptor).st_size
     if size > 0 and os.pread(descriptor, 1, size - 1) != b"\n":
         os.write(descriptor, b"\n")
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
 
 
 def _text(content: bytes) -> str | None:

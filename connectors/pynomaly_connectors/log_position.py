@@ -75,23 +75,38 @@ class Log:
         """
         if token is None:
             return self.low if start == "earliest" else self.high
-        saved = LogPosition.from_bytes(token)
-        current = self.stream.incarnation
-        if saved.incarnation and current and saved.incarnation != current:
-            raise StateError(
-                f"{self.stream} must be the stream the state was made from (id {saved.incarnation}), was id {current}: "
-                "it was deleted and created again; start over with --reset-state"
-            )
-        if not self.low <= saved.offset <= self.high:
-            raise self.out_of_range(saved.offset)
-        return saved.offset
+        offset = saved_offset(self.stream, token)
+        if not self.holds(offset):
+            raise self.out_of_range(offset)
+        return offset
+
+    def holds(self, offset: int) -> bool:
+        """Whether reading may begin at an offset; at the upper end nothing waits yet."""
+        return self.low <= offset <= self.high
 
     def out_of_range(self, offset: int) -> UnavailableError:
         """Say which records are gone and what to do about it."""
         lost = f"records {offset} to {self.low - 1} were deleted by retention"
-        cut = f"the log was cut back to {self.high}"
+        cut = f"the log was cut back to {self.high}, so that other records get the offsets that were read"
         return UnavailableError(
             f"{self.stream} must still hold offset {offset}, was {self.low} to {self.high}: "
             f"{lost if offset < self.low else cut}; start over with --reset-state, and keep records longer "
             "than a flow may stand still"
         )
+
+
+def saved_offset(stream: Stream, token: bytes) -> int:
+    """Return the offset of a saved position, whether or not its log still holds it.
+
+    Raises
+    ------
+    StateError
+        When it is no position, or one of another log of the same name.
+    """
+    saved = LogPosition.from_bytes(token)
+    if saved.incarnation and stream.incarnation and saved.incarnation != stream.incarnation:
+        raise StateError(
+            f"{stream} must be the stream the state was made from (id {saved.incarnation}), was id "
+            f"{stream.incarnation}: it was deleted and created again; start over with --reset-state"
+        )
+    return saved.offset

@@ -24,7 +24,7 @@ from typing import Final
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.record import Stream
 from pynomaly.domain.state import Packed, StateImage, checksum_of, pack, packed, unpack
-from pynomaly_connectors.durable_name import sync_folder
+from pynomaly_connectors.durable_file import sync_folder
 
 INLINE_BYTES: Final = 256 * 1024
 _GENERATIONS = 2

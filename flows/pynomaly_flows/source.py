@@ -29,6 +29,7 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         self._halted = halted
         self._telemetry = telemetry
         self._nap_s = 0.0
+        self._skipped = 0
         self._snapshot: tuple[bytes, float] | None = None
 
     def next_batch(self) -> list[KeyedBatch]:
@@ -44,6 +45,7 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if self._halted():
             raise StopIteration
         batch = self._reader.poll()
+        self._tell_skipped()
         lag = self._reader.lag
         if lag is not None:
             self._telemetry.lag_measured(self._reader.stream, lag)
@@ -82,6 +84,12 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if durable:
             self._confirm_snapshot()
         self._reader.close()
+
+    def _tell_skipped(self) -> None:
+        skipped = self._reader.skipped
+        if skipped > self._skipped:
+            self._telemetry.records_skipped(self._reader.stream, skipped - self._skipped)
+            self._skipped = skipped
 
     def _confirm_snapshot(self) -> None:
         """Bytewax reads on only after the snapshot's epoch is durable everywhere: the first read proves it."""

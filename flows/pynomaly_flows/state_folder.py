@@ -8,7 +8,7 @@
       side/                 what the references mean
       recovery/flow.json    whose state this is: flow, fingerprint, identity of the store
       outputs/              how long each output file was before the first record
-      starts/               where `start: latest` was at the first start
+      starts/               where the input began at the first start, and which records it has lost since
       prepared              exists between the doctor and the start: no store is resumed without the doctor
 """
 

@@ -11,9 +11,11 @@ import pytest
 
 from brokers.kafka_topics import KafkaTopics
 from brokers.record_logs import FileRecordLog, KafkaRecordLog, MemoryRecordLog, RecordLog
-from pynomaly.application.ports import PartitionReader
+from pynomaly.application.ports import PartitionReader, RangedSource
+from pynomaly.application.spec.start import Place
 from pynomaly.domain.error import MissingInputError, StateError, UnavailableError
 from pynomaly.domain.record import RecordBatch
+from pynomaly_connectors.files.source import FileRecordSource
 
 DEADLINE_S = 20.0
 LOGS = [
@@ -265,6 +267,37 @@ def test_confirming_a_position_changes_nothing_for_the_reader(log: RecordLog) ->
     first = values(read(reader, count=1))
     reader.confirm(reader.position())
     assert first + values(read(reader)) == numbers(10)
+    reader.close()
+
+
+def test_nothing_is_skipped_unasked(log: RecordLog) -> None:
+    """Without a policy that passes over lost records none is passed over."""
+    log.create(1)
+    log.append(0, numbers(10))
+    source = log.source()
+    reader = source.open(source.partitions()[0], None, bounded=True)
+    read(reader)
+    assert reader.skipped == 0
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "first", "count"),
+    [(None, 4, 0, 4), (3, None, 3, 7), (3, 8, 3, 5), ({0: 9}, {0: 100}, 9, 1), (5, 5, 5, 0), (6, 2, 6, 0)],
+)
+def test_a_part_is_read_from_one_place_to_another(
+    log: RecordLog, begin: Place | None, end: Place | None, first: int, count: int
+) -> None:
+    """Of an input that can be read in parts: from the first offset on, up to the second, at most to its end."""
+    log.create(1)
+    log.append(0, numbers(10))
+    whole = log.source(batch_records=2)
+    if not isinstance(whole, RangedSource):
+        assert isinstance(whole, FileRecordSource)
+        return
+    part = whole.between(begin, end)
+    reader = part.open(part.partitions()[0], None, bounded=True)
+    assert values(read(reader)) == numbers(count, first)
     reader.close()
 
 

@@ -30,6 +30,7 @@ RECORDS = [
     _record("us", series=("s", "w")),
     _record("iso8601", series=("s", "é"), values=("w", "v")),
     _record("iso8601", series=(), series_from="message_key"),
+    _record("ms", time={"from": "message_timestamp"}, values=("v", "t")),
 ]
 DECODERS = [(FastJsonDecoder(record), PortableJsonDecoder(record)) for record in RECORDS]
 
@@ -101,6 +102,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 payloads = st.one_of(objects(), mutated(), st.binary(max_size=60), st.none())
+timestamps = st.one_of(st.integers(-1, 5_000_000_000_000), st.sampled_from([0, -(2**63), 2**63 - 1, 9_223_372_036_854]))
 keys = st.one_of(st.none(), st.binary(max_size=6), st.text(max_size=6).map(str.encode), st.just(b"k" * 1025))
 
 
@@ -118,12 +120,14 @@ def assert_equal(fast: RecordBatch, portable: RecordBatch) -> None:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-@given(st.lists(st.tuples(payloads, keys), max_size=12))
+@given(st.lists(st.tuples(payloads, keys, timestamps), max_size=12))
 @pytest.mark.parametrize("decoders", DECODERS, ids=[str(number) for number in range(len(DECODERS))])
 def test_both_decoders_give_the_same_rows(
-    decoders: tuple[FastJsonDecoder, PortableJsonDecoder], records: list[tuple[bytes | None, bytes | None]]
+    decoders: tuple[FastJsonDecoder, PortableJsonDecoder], records: list[tuple[bytes | None, bytes | None, int]]
 ) -> None:
     """Every column, every reason and every kept byte, for arbitrary, broken and adversarial payloads."""
-    raw = RawBatch.of([payload for payload, _ in records], np.arange(len(records)), [key for _, key in records])
+    times_ms = np.array([time_ms for _, _, time_ms in records], np.int64)
+    payload = [payload for payload, _, _ in records]
+    raw = RawBatch.of(payload, np.arange(len(records)), [key for _, key, _ in records], timestamps=lambda: times_ms)
     fast, portable = decoders
     assert_equal(fast.decode(STREAM, raw), portable.decode(STREAM, raw))

@@ -85,3 +85,19 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: folder must be a file that can be written, was not: Is a directory"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--from", "12"], "--from: must be left out for a source of kind dataset: only topics have offsets"),
+        (["--to", "2026-01-31T08:00:00Z"], "--to: must be left out for a source of kind dataset: only topics"),
+        (["--from", "soon"], "--from: must be an offset, offsets by partition such as 0:1200,1:900, or a moment"),
+        (["--from", "12", "--to", "11"], "--to: must not lie before --from, was '11'"),
+        (["--from", "0:1,0:2"], "--from: must name every partition once, was '0:1,0:2'"),
+    ],
+)
+def test_a_part_that_cannot_be_read(options: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told before anything is read."""
+    assert main(["replay", str(_QUICKSTART), *options]) == 78
+    assert problem in capsys.readouterr().err

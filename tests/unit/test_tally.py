@@ -6,6 +6,7 @@ from pynomaly.application.tally import Tally, Tee
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
+from pynomaly.presentation.cli.counts import counts_lines
 
 _STREAM = Stream("topic", 3)
 
@@ -69,6 +70,17 @@ class _Recorder(NoTelemetry):
         return lambda *facts: self.heard.append((name, *facts))
 
 
+def test_lost_records_are_counted_by_stream() -> None:
+    """They were never judged, so they are none of the records."""
+    tally, other = Tally(), Stream("a", 3)
+    for stream, count in ((_STREAM, 4), (other, 1), (_STREAM, 2)):
+        tally.records_skipped(stream, count)
+    totals = tally.totals()
+    assert totals.skipped == {_STREAM: 6, other: 1}
+    assert totals.records == 0
+    assert any("7 records, deleted before they were read" in line for line in counts_lines("flow", totals, 1.0))
+
+
 def test_a_tee_tells_all_everything() -> None:
     """Every fact of the port reaches every listener, in order."""
     first, second = _Recorder(), _Recorder()
@@ -77,6 +89,7 @@ def test_a_tee_tells_all_everything() -> None:
     tee.input_polled()
     tee.batch_processed(batch)
     tee.lag_measured(_STREAM, 1)
+    tee.records_skipped(_STREAM, 5)
     tee.series_counted(_STREAM, 2)
     tee.checkpoint_written(_STREAM, 0.1, 3)
     tee.checkpoint_stalled(0.2)

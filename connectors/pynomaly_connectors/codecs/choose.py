@@ -19,7 +19,7 @@ def json_decoder(spec: RecordSpec, choice: DecoderChoice = "auto", scan: Scan = 
     Raises
     ------
     ConfigError
-        When `fast` is asked for and a field lies in a nested object or has a name that needs escapes.
+        When `fast` is asked for and a field lies in a nested object or a header, or has a name that needs escapes.
     """
     if choice == "portable" or (choice == "auto" and not is_scannable(spec)):
         return PortableJsonDecoder(spec)

@@ -20,7 +20,9 @@ values   ``NOT_A_NUMBER``         it is no number (booleans and, in JSON, text a
 values   ``NOT_FINITE``           it is NaN, infinite or too large for a double
 =======  =======================  =================================================================
 
-Within series and values the fields are judged one after another, in the order of the flow.
+Within series and values the fields are judged one after another, in the order of the flow. A field that stands in a
+header of the message is text, read as a cell of CSV is; one whose header is not there or empty is missing, and so is
+the time where a message has no timestamp.
 """
 
 from __future__ import annotations
@@ -105,6 +107,12 @@ class TimeRule:
             return self.within(value * 10**self.digits)
         readable = type(value) is float and isfinite(value)
         return self.within(_to_ns(Decimal(repr(value)), self.digits) if readable else None)
+
+    def from_timestamp(self, time_ms: int) -> int:
+        """Take the timestamp of a message [ms], negative where it has none [ns]."""
+        if time_ms < 0:
+            raise RefusedError(Reason.MISSING_FIELD)
+        return self.within(time_ms * 1_000_000)
 
     def from_text(self, text: str) -> int:
         """Read a cell of a text format [ns]; numbers are exact to their last digit."""

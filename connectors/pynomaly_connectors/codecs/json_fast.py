@@ -16,6 +16,7 @@ from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, KeyCo
 from pynomaly_connectors.codecs.fields import MAX_KEY_BYTES, SeriesRule, TimeRule, is_utf8
 from pynomaly_connectors.codecs.json_portable import JsonRowReader
 from pynomaly_connectors.codecs.json_scanner import ISO, NO_TIME, scan
+from pynomaly_connectors.codecs.message_fields import NOTHING_BESIDE, Beside
 from pynomaly_connectors.codecs.payload import RawBatch
 from pynomaly_connectors.codecs.rows import Row, same_key
 
@@ -23,11 +24,17 @@ BoolColumn = NDArray[np.bool_]
 Scan = Callable[..., None]  # the signature of `json_scanner.scan`
 _PLAIN_NAME: Final = re.compile(r"[^\x00-\x1f\"\\.]+")
 _NO_BYTES: Final = np.zeros(0, np.uint8)
+_NO_TIME_IN_PAYLOAD: Final = (NO_TIME, 0, 1)
+_LATEST_MS: Final = (2**63 - 1) // 1_000_000  # the last one that a column of nanoseconds holds
 
 
 def is_scannable(spec: RecordSpec) -> bool:
-    """Tell whether all fields are members of the outermost object, under names that JSON writes as they are."""
-    return all(_PLAIN_NAME.fullmatch(name) for name in (spec.time.field, *spec.series, *spec.values))
+    """Tell whether all fields are members of the outermost object, under names that JSON writes as they are.
+
+    The timestamp of the message may be the time: it is a column of its own. Headers are not read in compiled code.
+    """
+    time = () if spec.time.from_message else (spec.time.field,)
+    return not spec.headers and all(_PLAIN_NAME.fullmatch(name) for name in (*time, *spec.series, *spec.values))
 
 
 class FastJsonDecoder:
@@ -46,19 +53,22 @@ class FastJsonDecoder:
     Raises
     ------
     ConfigError
-        When a field lies in a nested object, or its name needs escapes in JSON.
+        When a field lies in a nested object or a header, or its name needs escapes in JSON.
     """
 
     def __init__(self, spec: RecordSpec, scan: Scan = scan) -> None:
         if not is_scannable(spec):
-            rule = "must be 'auto' or 'portable' for fields in nested objects or with escaped names, was 'fast'"
+            rule = (
+                "must be 'auto' or 'portable' for fields in headers, nested objects or with escaped names, was 'fast'"
+            )
             raise ConfigError(Problem("source.decoder", rule))
         self._scan = scan
         self._odd_rows = JsonRowReader(spec)
         self._time = TimeRule.of(spec.time)
         self._series = SeriesRule.of(spec)
         series = spec.series[: self._series.fields]
-        time = [spec.time.field] if self._time.exists else []
+        self._from_message = spec.time.from_message
+        time = [spec.time.field] if self._time.exists and not self._from_message else []
         names = list(dict.fromkeys((*time, *series, *spec.values)))
         encoded = KeyColumn.of([name.encode() for name in names])
         self._names = encoded.data
@@ -75,13 +85,20 @@ class FastJsonDecoder:
         time_ns, values = np.zeros(rows, np.int64), np.empty((rows, len(self._value_fields)))
         key = KeyColumn(self._key_buffer(raw), np.zeros(rows, np.int64), np.zeros(rows, np.int64))
         self._scan_into(raw, accepted, time_ns, key, values)
+        if self._from_message:
+            self._take_timestamps(raw, accepted, time_ns)
         key = self._key_beside_payload(raw, accepted, stream.partition) or key
         batch = RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(rows, np.uint8), raw.record)
         return batch if accepted.all() else self._completed(batch, raw, np.flatnonzero(~accepted))
 
     def _completed(self, batch: RecordBatch, raw: RawBatch, odd: Int64Column) -> RecordBatch:
         """Put in the rows that the scanner left."""
-        rows = [self._odd_rows.row(raw.payload(row), raw.key(row), batch.stream.partition) for row in odd.tolist()]
+        times_ms = raw.timestamp_ms() if self._from_message else None
+        partition = batch.stream.partition
+        rows = [
+            self._odd_rows.row(raw.payload(row), raw.key(row), partition, _beside(times_ms, row))
+            for row in odd.tolist()
+        ]
         batch.time_ns[odd] = [row.time_ns for row in rows]
         batch.values[odd] = [row.values for row in rows]
         batch.refusal[odd] = [row.reason for row in rows]
@@ -104,7 +121,7 @@ class FastJsonDecoder:
         key: KeyColumn,
         values: Float64Matrix,
     ) -> None:
-        digits, first_ns, end_ns = _time_arguments(self._time)
+        digits, first_ns, end_ns = _NO_TIME_IN_PAYLOAD if self._from_message else _time_arguments(self._time)
         self._scan(
             raw.data,
             raw.start,
@@ -126,6 +143,13 @@ class FastJsonDecoder:
             values,
         )
 
+    def _take_timestamps(self, raw: RawBatch, accepted: BoolColumn, time_ns: Int64Column) -> None:
+        """Put in the timestamps of the messages; rows without a plausible one are no longer accepted."""
+        times_ms = raw.timestamp_ms()
+        time_ns[:] = times_ms.clip(-1, _LATEST_MS) * 1_000_000
+        accepted &= (times_ms >= 0) & (times_ms <= _LATEST_MS)
+        accepted &= (time_ns >= self._time.first_ns) & (time_ns < self._time.end_ns)
+
     def _key_beside_payload(self, raw: RawBatch, accepted: BoolColumn, partition: int) -> KeyColumn | None:
         """Return keys that stand in no field; rows without a usable one are no longer accepted."""
         if self._series.fields > 0:
@@ -142,8 +166,12 @@ class FastJsonDecoder:
 
 def _time_arguments(rule: TimeRule) -> tuple[int, int, int]:
     if not rule.exists:
-        return NO_TIME, 0, 1
+        return _NO_TIME_IN_PAYLOAD
     return ISO if rule.digits is None else rule.digits, rule.first_ns, rule.end_ns
+
+
+def _beside(times_ms: Int64Column | None, row: int) -> Beside:
+    return NOTHING_BESIDE if times_ms is None else Beside(int(times_ms[row]))
 
 
 def _with_keys(key: KeyColumn, odd: Int64Column, rows: Sequence[Row]) -> KeyColumn:

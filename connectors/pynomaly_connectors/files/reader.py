@@ -144,6 +144,11 @@ class FileReader:
         """0 at the end, else unknowable: records are counted only by reading them."""
         return 0 if self.at_end else None
 
+    @property
+    def skipped(self) -> int:
+        """None: what was deleted from a file cannot be told from what never stood there."""
+        return 0
+
     def poll(self) -> RecordBatch | None:
         """Return the next records, at most one chunk of the file; None if that holds none."""
         if self.at_end:

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class OffsetOutOfRangeError(Exception):
-    """The broker no longer has the offset that a partition wanted; the reader says what is lost."""
+    """The broker does not have the offset that a partition wanted, which is silent until it is added anew."""
 
     def __init__(self, partition: int, offset: int) -> None:
         self.partition = partition

@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from typing import overload
 
 import numpy as np
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
+from pynomaly.domain.record import Int64Column
 from pynomaly_connectors.codecs.payload import Headers, RawBatch
 
 
 def raw_batch(messages: list[Message]) -> RawBatch:
-    """Join the payloads of one partition's messages; keys and headers are read only when asked for."""
+    """Join the payloads of one partition's messages; keys, headers and timestamps are read only when asked for."""
 
     def headers(row: int) -> Headers:
         return _headers(messages[row])
 
+    def timestamps() -> Int64Column:
+        return np.fromiter(map(_timestamp_ms, messages), np.int64, len(messages))
+
     offset = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
-    return RawBatch.of(list(map(Message.value, messages)), offset, _Keys(messages), headers)
+    return RawBatch.of(list(map(Message.value, messages)), offset, _Keys(messages), headers, timestamps)
 
 
 class _Keys(Sequence[bytes | None]):
@@ -36,6 +40,11 @@ class _Keys(Sequence[bytes | None]):
     def __getitem__(self, row: slice) -> Sequence[bytes | None]: ...
     def __getitem__(self, row: int | slice) -> bytes | Sequence[bytes | None] | None:
         return _Keys(self._messages[row]) if isinstance(row, slice) else self._messages[row].key()
+
+
+def _timestamp_ms(message: Message) -> int:
+    kind, time_ms = message.timestamp()
+    return -1 if kind == TIMESTAMP_NOT_AVAILABLE else time_ms
 
 
 def _headers(message: Message) -> Headers:

@@ -43,6 +43,7 @@ class _Lane:
     messages: list[Message] = field(default_factory=list[Message])
     end: int = 0
     paused: bool = False
+    gone: int | None = None
 
 
 class PortableFeed:
@@ -122,6 +123,9 @@ class PortableFeed:
             if not lane.messages and self._may_fetch(partition):
                 self._fetch()
             messages = self._taken(lane, partition)
+            if not messages and lane.gone is not None:
+                gone, lane.gone = lane.gone, None
+                raise OffsetOutOfRangeError(partition, gone)
         return raw_batch(messages) if messages else None
 
     def end(self, partition: int) -> int:
@@ -212,7 +216,8 @@ class PortableFeed:
                 if partition in self._lanes:
                     self._lanes[partition].end = offset
             case code, int(partition), int(offset) if code == OFFSET_OUT_OF_RANGE:
-                raise OffsetOutOfRangeError(partition, offset)
+                if partition in self._lanes:  # its owner is told, behind the records that it still has
+                    self._lanes[partition].gone = offset
             case _:
                 check_fault(self._source, error, of_the_topic=message.topic() is not None)
 

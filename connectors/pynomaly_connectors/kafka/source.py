@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -13,18 +14,24 @@ import numpy as np
 
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
-from pynomaly.domain.error import ConfigError, Problem, UnavailableError
+from pynomaly.application.spec.start import Place
+from pynomaly.domain.error import ConfigError, Problem, TransientError, UnavailableError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
+from pynomaly_connectors.codecs.tombstones import with_tombstones
 from pynomaly_connectors.kafka.cluster import Topic, find_topic
 from pynomaly_connectors.kafka.feed import Feed, OffsetOutOfRangeError
+from pynomaly_connectors.kafka.gap_ledger import GapLedger
+from pynomaly_connectors.kafka.lost_records import LostRecords
 from pynomaly_connectors.kafka.native.batch import MessageKernels
 from pynomaly_connectors.kafka.native.feed import NativeFeed
 from pynomaly_connectors.kafka.native.library import LibraryMissingError
+from pynomaly_connectors.kafka.offset_time import offsets_at
+from pynomaly_connectors.kafka.place import Places
 from pynomaly_connectors.kafka.portable_feed import PortableFeed
 from pynomaly_connectors.kafka.start_ledger import StartLedger, Starts
 from pynomaly_connectors.kafka.trouble import Clock
-from pynomaly_connectors.log_position import Log, LogPosition
+from pynomaly_connectors.log_position import Log, LogPosition, saved_offset
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +52,12 @@ class KafkaRecordSource:
     kernels
         What the native reader copies messages with.
     ledger
-        Folder of the flow's state that keeps where `start: latest` began; without one a partition that is opened
-        again without position begins at the end that it has then.
+        Folder of the flow's state that keeps where the flow began and what it has skipped; without one a partition that
+        is opened again without position begins where `start` lies then.
+    until
+        Where a bounded read ends, at the latest at the end that the topic has at opening.
+    start_key
+        What an operator has named the beginning by.
     """
 
     def __init__(
@@ -57,12 +68,17 @@ class KafkaRecordSource:
         kernels: MessageKernels | None = None,
         *,
         ledger: Path | None = None,
+        until: Place | None = None,
+        start_key: str = "source.start",
     ) -> None:
         self._spec = spec
         self._decoder = decoder
         self._clock = clock
         self._kernels = MessageKernels() if kernels is None else kernels
         self._ledger = None if ledger is None else StartLedger(ledger)
+        self._lost = LostRecords(spec, None if ledger is None else GapLedger(ledger))
+        self._until = until
+        self._start_key = start_key
         self._topic: Topic | None = None
         self._feed: Feed | None = None
         self._open: set[int] = set()
@@ -84,13 +100,25 @@ class KafkaRecordSource:
         self._topic = find_topic(self._spec, self._spec.topic, self._clock)
         return [f"{self._spec.topic}:{number}" for number in self._topic.partitions]
 
+    def between(self, begin: Place | None, end: Place | None) -> KafkaRecordSource:
+        """Return the same topic from one place to another, for bounded reads; a hole in it is an error.
+
+        A record belongs to it from the one at ``begin`` on (None: the first), up to, but without, the one at ``end``
+        (None: whatever there is).
+        """
+        range_of = {"start": "earliest" if begin is None else begin, "out_of_range": "fail"}
+        spec = self._spec.model_copy(update=range_of)
+        return KafkaRecordSource(spec, self._decoder, self._clock, self._kernels, until=end, start_key="--from")
+
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
         """Open a partition after ``position``, or at `start` when it is None.
 
         Raises
         ------
+        ConfigError
+            When `start` is no place of the topic.
         UnavailableError
-            When the cluster is silent, the log no longer holds the position, or the ledger cannot be written.
+            When the cluster is silent, the log no longer holds the position, or a ledger cannot be written.
         StateError
             When the topic was deleted and created again since.
         """
@@ -101,13 +129,29 @@ class KafkaRecordSource:
             feed = self._feed or self._connect(topic, bounded=bounded)
             self._feed = feed
             try:
-                log, offset = self._place(feed, topic, stream, position)
-                feed.add(stream.partition, offset)
+                reader = self._reader(feed, topic, stream, position, bounded=bounded)
                 self._open.add(stream.partition)
             finally:
                 self._close_unused()
+        return reader
+
+    def _reader(
+        self, feed: Feed, topic: Topic, stream: Stream, position: bytes | None, *, bounded: bool
+    ) -> KafkaPartitionReader:
+        places = Places(topic, feed.watermarks, partial(self._look_up, topic), self._start_key)
+        wanted = self._wanted(places, stream, position)
+        log = Log(stream, *feed.watermarks(stream.partition))
+        if wanted is None:
+            wanted = log.low
+        self._lost.recall(stream)
+        offset = wanted if log.holds(wanted) else self._lost.pass_over(log, wanted)
         end = log.high if bounded else None
-        return KafkaPartitionReader(feed, self._decoder, stream, offset, end, lambda: self._release(stream.partition))
+        if end is not None and self._until is not None:
+            end = places.end(self._until, stream.partition, end)
+        feed.add(stream.partition, offset)
+        release = partial(self._release, stream.partition)
+        decoder = with_tombstones(self._decoder, self._spec.tombstones)
+        return KafkaPartitionReader(feed, decoder, stream, offset, end, self._lost, release, offset - wanted)
 
     def _connect(self, topic: Topic, *, bounded: bool) -> Feed:
         if self._spec.reader != "portable":
@@ -120,15 +164,23 @@ class KafkaRecordSource:
                 _log.warning("kafka_reader_portable", extra={"reason": str(missing)})
         return PortableFeed(self._spec, topic, self._clock, bounded=bounded)
 
-    def _place(self, feed: Feed, topic: Topic, stream: Stream, position: bytes | None) -> tuple[Log, int]:
-        """Return what a partition holds, and the offset to read first."""
-        start = self._spec.start
-        if position is None and start == "latest" and self._ledger is not None:
-            # Before the log is looked at, which may only grow meanwhile.
-            position = self._ledger.starts(topic.name, lambda: _ends(feed, topic)).position(stream.partition)
-            start = "earliest"
-        log = Log(stream, *feed.watermarks(stream.partition))
-        return log, log.first_offset(position, start)
+    def _wanted(self, places: Places, stream: Stream, position: bytes | None) -> int | None:
+        """Return the offset that a partition is to go on from, held or not; None: its first one."""
+        start, topic = self._spec.start, places.topic
+        if position is None and start != "earliest":
+            # A partition that the ledger does not name came later; nobody asked to skip any of it.
+            partitions = topic.partitions if self._ledger is not None else (stream.partition,)
+            strict = self._spec.out_of_range == "fail"
+
+            def now() -> Starts:
+                return Starts(topic.id, places.starts(start, partitions, strict=strict))
+
+            starts = now() if self._ledger is None else self._ledger.starts(topic.name, now)
+            position = starts.position(stream.partition)
+        return None if position is None else saved_offset(stream, position)
+
+    def _look_up(self, topic: Topic, partitions: Sequence[int], moment: datetime) -> dict[int, int | None]:
+        return offsets_at(self._spec, topic.name, partitions, moment, self._clock)
 
     def _release(self, partition: int) -> None:
         with self._lock:
@@ -152,13 +204,17 @@ class KafkaPartitionReader:
         stream: Stream,
         offset: int,
         end: int | None,
+        lost: LostRecords,
         release: Callable[[], None],
+        skipped: int = 0,
     ) -> None:
         self._feed = feed
         self._decoder = decoder
         self._stream = stream
         self._next = offset
         self._end = end
+        self._lost = lost
+        self._skipped = skipped
         self._release: Callable[[], None] | None = release
 
     @property
@@ -180,13 +236,18 @@ class KafkaPartitionReader:
         high = self._feed.known_high(self._stream.partition) if self._release is not None else None
         return None if high is None else max(0, high - self._next)
 
+    @property
+    def skipped(self) -> int:
+        """Offsets that retention has deleted before they were read, and that the flow has passed over since open."""
+        return self._skipped
+
     def poll(self) -> RecordBatch | None:
         """Return the next records in order, or None if there are none right now.
 
         Raises
         ------
         UnavailableError
-            When retention has overtaken the reader, or the topic is gone or closed to us.
+            When retention has overtaken a flow that is to stop then, or the topic is gone or closed to us.
         StateError
             When the topic was deleted and created again.
         TransientError
@@ -225,8 +286,23 @@ class KafkaPartitionReader:
         try:
             return self._feed.take(self._stream.partition)
         except OffsetOutOfRangeError as gone:
-            lost = replace(self._stream, partition=gone.partition)
-            raise Log(lost, *self._feed.watermarks(gone.partition)).out_of_range(gone.offset) from None
+            self._pass_over(max(self._next, gone.offset))
+            return None
+
+    def _pass_over(self, offset: int) -> None:
+        """Go on where the flow's policy says, instead of at an offset that the broker does not have."""
+        partition = self._stream.partition
+        log = Log(self._stream, *self._feed.watermarks(partition))
+        if log.holds(offset):
+            raise TransientError(
+                f"{self._stream} must give offset {offset}, which it holds ({log.low} to {log.high}), refused it; "
+                "a restart resumes where the last checkpoint stands"
+            )
+        target = self._lost.pass_over(log, offset)
+        self._feed.remove(partition)
+        self._feed.add(partition, target)
+        self._skipped += target - offset
+        self._next = target
 
     def _within(self, batch: RecordBatch) -> RecordBatch | None:
         """Cut off what came after the end of a bounded read, and leave it to the next one."""
@@ -236,10 +312,6 @@ class KafkaPartitionReader:
         else:
             self._next = int(batch.offset[-1]) + 1
         return batch if len(batch) > 0 else None
-
-
-def _ends(feed: Feed, topic: Topic) -> Starts:
-    return Starts(topic.id, {number: feed.watermarks(number)[1] for number in topic.partitions})
 
 
 def _number(partition: str, topic: Topic) -> int:

@@ -1,7 +1,7 @@
-"""Where a flow that starts at the end of a topic began, kept until its first checkpoint and beyond.
+"""Where a flow that does not start at the first record of a topic began, kept until its first checkpoint and beyond.
 
-"The latest" is another offset at each start. A flow that dies before its first checkpoint would pass over what it has
-read, if nothing else said where it began. Rules:
+"The latest" is another offset at each start, and so may be the first record of a moment. A flow that dies before its
+first checkpoint would pass over what it has read, if nothing else said where it began. Rules:
 
 1. The first start resolves all partitions of the topic, and writes them down durably before a record is read: whole or
    not at all, and never anew. Of several processes that start at once the first one decides.
@@ -19,7 +19,7 @@ from pathlib import Path
 import orjson
 
 from pynomaly.domain.error import StateError, UnavailableError
-from pynomaly_connectors.durable_name import sync_folder
+from pynomaly_connectors.durable_file import sync_folder
 from pynomaly_connectors.log_position import LogPosition
 
 _VERSION = 1

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
@@ -20,12 +20,15 @@ from pynomaly_connectors.kafka.cluster import Topic, refused_topic
 from pynomaly_connectors.kafka.error_code import TOPIC_UNKNOWN
 from pynomaly_connectors.kafka.trouble import Clock
 
-EVERY_S: Final = 30.0
-_ASK_S = 10.0
+EVERY_S: Final = 5.0
+_SETTLING_S: Final = 1.0  # a broker that has just started may not know a topic for a moment
+_ASK_S: Final = 10.0
 
 
 class TopicWatch:
-    """Asks for a topic's description every 30 s, without waiting for the answer.
+    """Asks for a topic's description every 5 s, without waiting for the answer.
+
+    A topic is gone when it is unknown twice, a second apart.
 
     Parameters
     ----------
@@ -46,7 +49,8 @@ class TopicWatch:
         self._topic = topic
         self._clock = clock
         self._bounded = bounded
-        self._asked_at = clock()
+        self._due_at = clock() + EVERY_S
+        self._was_unknown = False
         self._admin: AdminClient | None = None
         self._answer: Future[Any] | None = None
 
@@ -65,8 +69,8 @@ class TopicWatch:
         if self._answer is not None and self._answer.done():
             answer, self._answer = self._answer, None
             self._judge(answer)
-        elif self._answer is None and self._clock() - self._asked_at >= EVERY_S:
-            self._asked_at = self._clock()
+        elif self._answer is None and self._clock() >= self._due_at:
+            self._due_at = self._clock() + EVERY_S
             self._admin = self._admin or connect(AdminClient, connection_settings(self._connection))
             name = self._topic.name
             self._answer = self._admin.describe_topics(TopicCollection([name]), request_timeout=_ASK_S)[name]
@@ -76,8 +80,9 @@ class TopicWatch:
             found = Topic.of(answer.result())
         except KafkaException as failure:
             if failure.args[0].code() in TOPIC_UNKNOWN:
-                raise refused_topic(self._connection, self._topic.name, failure.args[0]) from None
+                self._judge_unknown(failure.args[0])
             return  # an outage is not ours to judge
+        self._was_unknown = False
         if found.id != self._topic.id:
             raise StateError(
                 f"topic {self._topic.name} must stay while it is read (id {self._topic.id}), was deleted and created "
@@ -89,3 +94,9 @@ class TopicWatch:
                 f"with, has {len(found.partitions)}: start the flow again, which reads the new ones from their "
                 "beginning; series whose key now falls into another partition begin anew"
             )
+
+    def _judge_unknown(self, error: KafkaError) -> None:
+        if self._was_unknown:
+            raise refused_topic(self._connection, self._topic.name, error) from None
+        self._was_unknown = True
+        self._due_at = self._clock() + _SETTLING_S

@@ -20,12 +20,13 @@ RETAINED_RECORDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record as it lies in a partition."""
+    """A record as it lies in a partition; without a timestamp that is negative."""
 
     offset: int
     value: bytes | None
     key: bytes | None = None
     headers: Headers = ()
+    timestamp_ms: int = -1
 
 
 class _Partition:
@@ -40,9 +41,9 @@ class _Partition:
     def low(self) -> int:
         return self.high - min(len(self._records), self._retained)
 
-    def append(self, value: bytes | None, key: bytes | None, headers: Headers) -> int:
+    def append(self, value: bytes | None, key: bytes | None, headers: Headers, timestamp_ms: int) -> int:
         offset = self.high
-        self._records.append(StoredRecord(offset, value, key, headers))
+        self._records.append(StoredRecord(offset, value, key, headers, timestamp_ms))
         self.high += 1
         if len(self._records) >= 2 * self._retained:
             del self._records[: -self._retained]
@@ -92,16 +93,19 @@ class Broker:
         key: bytes | None = None,
         headers: Headers = (),
         partition: int | None = None,
+        *,
+        timestamp_ms: int = -1,
     ) -> int:
         """Append a record and return its offset.
 
         A topic that does not exist comes into being with one partition. Without ``partition`` the key decides;
-        records without key go round.
+        records without key go round. A record has the timestamp that it is given [ms since 1970 UTC], else none: this
+        broker has no clock.
         """
         with self._lock:
             found = self._ensure(topic, 1)
             chosen = found.partitions[_partition_of(found, key) if partition is None else partition]
-            return chosen.append(value, key, headers)
+            return chosen.append(value, key, headers, timestamp_ms)
 
     def fetch(self, stream: Stream, offset: int, limit: int) -> list[StoredRecord]:
         """Return up to ``limit`` records from an offset on.
@@ -116,6 +120,13 @@ class Broker:
             if not partition.low <= offset <= partition.high:
                 raise Log(stream, partition.low, partition.high).out_of_range(offset)
             return partition.slice(offset, limit)
+
+    def offset_at(self, stream: Stream, timestamp_ms: int) -> int | None:
+        """Return the offset of the first record with this timestamp or a later one; None if there is none."""
+        with self._lock:
+            partition = self._partition(stream)
+            records = partition.slice(partition.low, partition.high - partition.low)
+        return next((record.offset for record in records if record.timestamp_ms >= timestamp_ms), None)
 
     def streams(self, topic: str) -> list[Stream]:
         """Return the partitions of a topic.

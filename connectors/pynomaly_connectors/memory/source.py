@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import assert_never
 
 import numpy as np
 
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import MemorySource
+from pynomaly.application.spec.start import Place
 from pynomaly.domain.error import UnavailableError
-from pynomaly.domain.record import RecordBatch, Stream
+from pynomaly.domain.record import Int64Column, RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
+from pynomaly_connectors.codecs.tombstones import with_tombstones
 from pynomaly_connectors.log_position import LogPosition
 from pynomaly_connectors.memory.broker import Broker, StoredRecord, broker
+from pynomaly_connectors.message_time import timestamp_ms
 
 
 class MemoryRecordSource:
@@ -24,11 +29,16 @@ class MemoryRecordSource:
         The topic and the broker's name.
     decoder
         Makes columns of the payloads.
+    begin, until
+        From where to where bounded reads go; by default from the first record to the end.
     """
 
-    def __init__(self, spec: MemorySource, decoder: Decoder) -> None:
+    def __init__(
+        self, spec: MemorySource, decoder: Decoder, *, begin: Place | None = None, until: Place | None = None
+    ) -> None:
         self._spec = spec
         self._decoder = decoder
+        self._begin, self._until = begin, until
         self._broker = broker(spec.broker)
 
     @property
@@ -40,15 +50,37 @@ class MemoryRecordSource:
         """Name the partitions that the topic has now."""
         return [f"{stream.name}:{stream.partition}" for stream in self._broker.streams(self._spec.topic)]
 
+    def between(self, begin: Place | None, end: Place | None) -> MemoryRecordSource:
+        """Return the same topic from one place to another, for bounded reads."""
+        return MemoryRecordSource(self._spec, self._decoder, begin=begin, until=end)
+
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
         """Open a partition after ``position``, or at the first record without one."""
         for stream in self._broker.streams(self._spec.topic):
             if partition == f"{stream.name}:{stream.partition}":
                 log = self._broker.log(stream)
-                offset = log.first_offset(position, "earliest")
-                end = log.high if bounded else None
-                return MemoryPartitionReader(self._broker, self._decoder, self._spec.batch_records, stream, offset, end)
+                begin = self._offset(self._begin, stream, log.low)
+                offset = begin if position is None else log.first_offset(position, "earliest")
+                if not log.holds(offset):
+                    raise log.out_of_range(offset)
+                end = min(log.high, self._offset(self._until, stream, log.high)) if bounded else None
+                decoder = with_tombstones(self._decoder, self._spec.tombstones)
+                return MemoryPartitionReader(self._broker, decoder, self._spec.batch_records, stream, offset, end)
         raise UnavailableError(f"partition {partition} must be one of {self.partitions()}")
+
+    def _offset(self, place: Place | None, stream: Stream, otherwise: int) -> int:
+        match place:
+            case None:
+                found = None
+            case int():
+                found = place
+            case dict():
+                found = place.get(stream.partition)
+            case datetime():
+                found = self._broker.offset_at(stream, timestamp_ms(place))
+            case _:
+                assert_never(place)
+        return otherwise if found is None else found
 
 
 class MemoryPartitionReader:
@@ -79,6 +111,11 @@ class MemoryPartitionReader:
         """Records between the next one and the newest."""
         return self._broker.log(self._stream).high - self._next
 
+    @property
+    def skipped(self) -> int:
+        """None: a reader that retention has overtaken stops."""
+        return 0
+
     def poll(self) -> RecordBatch | None:
         """Return the next records in order, or None if there are none right now.
 
@@ -88,6 +125,8 @@ class MemoryPartitionReader:
             When the topic was deleted, or retention has overtaken the reader.
         """
         limit = self._batch_records if self._end is None else min(self._batch_records, self._end - self._next)
+        if limit <= 0:
+            return None
         records = self._broker.fetch(self._stream, self._next, limit)
         if not records:
             return None
@@ -108,4 +147,9 @@ class MemoryPartitionReader:
 def _raw_batch(records: Sequence[StoredRecord]) -> RawBatch:
     offset = np.fromiter((record.offset for record in records), np.int64, len(records))
     keys = [record.key for record in records]
-    return RawBatch.of([record.value for record in records], offset, keys, lambda row: records[row].headers)
+
+    def timestamps() -> Int64Column:
+        return np.fromiter((record.timestamp_ms for record in records), np.int64, len(records))
+
+    values = [record.value for record in records]
+    return RawBatch.of(values, offset, keys, lambda row: records[row].headers, timestamps)

@@ -16,7 +16,8 @@ from pynomaly.domain.outcome import EXPLANATIONS, Reason
 
 #: Reasons in the order in which they are judged, with the keys of a flow that decide about each.
 PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
-    Reason.NO_PAYLOAD: (),
+    Reason.TOMBSTONE: ("source.tombstones",),
+    Reason.NO_PAYLOAD: ("source.tombstones",),
     Reason.TOO_LARGE: ("record.max_bytes",),
     Reason.MALFORMED: ("source.format", "source.delimiter"),
     Reason.MISSING_FIELD: ("record.time", "record.series", "record.values"),
@@ -44,10 +45,10 @@ _HEAD: Final = """\
 # Outcomes and reasons
 
 Every record has exactly one outcome, with one reason. So has every closed window, and where a flow has windows its
-records are only `windowed`, `late` or `rejected`. The two words stand in the lines of `output.outcomes`, in the header
-`pynomaly.reason` of dead letters, in what `pynomaly detect` and the SDK return, in the counts of the command line and
-in the labels of [`pynomaly_outcomes_total` and `pynomaly_windows_total`](metrics.md). This page is made from the
-program's own list; a word that is not here does not occur.
+records are only `windowed`, `late`, `rejected` or `ignored`. The two words stand in the lines of `output.outcomes`, in
+the header `pynomaly.reason` of dead letters, in what `pynomaly detect` and the SDK return, in the counts of the command
+line and in the labels of [`pynomaly_outcomes_total` and `pynomaly_windows_total`](metrics.md). This page is made from
+the program's own list; a word that is not here does not occur.
 
 A record stops at the first of these that applies to it:
 

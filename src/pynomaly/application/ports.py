@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from pynomaly.application.spec.start import Place
 from pynomaly.domain.record import RecordBatch, Stream
 
 
@@ -28,6 +29,11 @@ class PartitionReader(Protocol):
     @property
     def lag(self) -> int | None:
         """Records between the last one returned and the end known by now; None if unknowable."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Records that were gone before they were read, and that the flow's policy passed over, since open."""
         ...
 
     def poll(self) -> RecordBatch | None:
@@ -80,6 +86,18 @@ class RecordSource(Protocol):
 
         ``bounded`` makes the reader stop at the end that the partition has now; what comes later is left to the next
         read.
+        """
+        ...
+
+
+@runtime_checkable
+class RangedSource(RecordSource, Protocol):
+    """An input of which a part can be read again: from one place to another."""
+
+    def between(self, begin: Place | None, end: Place | None) -> RecordSource:
+        """Return the same input for bounded reads of the records from ``begin`` on and before ``end``.
+
+        None stands for the first record, and for whatever there is.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
@@ -29,6 +29,8 @@ class Totals:
         Series held in memory at the end, over all streams.
     newest_time_ns
         Latest event time of an accepted record; None if there was none.
+    skipped
+        Offsets that were gone before they were read, by stream; empty where nothing was lost.
     """
 
     by_reason: dict[Reason, int]
@@ -37,6 +39,7 @@ class Totals:
     delivered: dict[str, int]
     series: int
     newest_time_ns: int | None
+    skipped: dict[Stream, int] = field(default_factory=dict[Stream, int])
 
     @property
     def records(self) -> int:
@@ -59,6 +62,7 @@ class Tally(NoTelemetry):
         self._alerts: Counter[Level] = Counter()
         self._delivered: Counter[str] = Counter()
         self._series: dict[Stream, int] = {}
+        self._skipped: Counter[Stream] = Counter()
         self._newest_time_ns: int | None = None
 
     def batch_processed(self, batch: BatchProcessed) -> None:
@@ -68,6 +72,11 @@ class Tally(NoTelemetry):
             self._windows.update(batch.windows)
             self._alerts.update(batch.alerts)
             self._newest_time_ns = _newer(self._newest_time_ns, batch.newest_time_ns)
+
+    def records_skipped(self, stream: Stream, count: int) -> None:
+        """Count what was lost."""
+        with self._lock:
+            self._skipped[stream] += count
 
     def series_counted(self, stream: Stream, count: int) -> None:
         """Remember the number of series of a stream."""
@@ -89,6 +98,7 @@ class Tally(NoTelemetry):
                 delivered=dict(self._delivered),
                 series=sum(self._series.values()),
                 newest_time_ns=self._newest_time_ns,
+                skipped=dict(sorted(self._skipped.items(), key=lambda entry: str(entry[0]))),
             )
 
 
@@ -116,6 +126,11 @@ class Tee:
         """Tell all."""
         for listener in self._listeners:
             listener.lag_measured(stream, records)
+
+    def records_skipped(self, stream: Stream, count: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.records_skipped(stream, count)
 
     def series_counted(self, stream: Stream, count: int) -> None:
         """Tell all."""

@@ -59,6 +59,10 @@ class Telemetry(Protocol):
         """Take note of how many records of a stream wait to be read."""
         ...
 
+    def records_skipped(self, stream: Stream, count: int) -> None:
+        """Take note of records that were gone before they were read, and that the flow has passed over."""
+        ...
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Take note of how many series a stream holds in memory."""
         ...
@@ -98,6 +102,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def lag_measured(self, stream: Stream, records: int) -> None:
+        """Do nothing."""
+
+    def records_skipped(self, stream: Stream, count: int) -> None:
         """Do nothing."""
 
     def series_counted(self, stream: Stream, count: int) -> None:

@@ -97,7 +97,7 @@ class RecordBatch:
     values
         ``(n, d)`` finite values in the order of the flow's value fields; NaN in refused rows.
     refusal
-        ``(n,)`` a `Reason` of outcome *rejected*, or 0 for an accepted row.
+        ``(n,)`` a `Reason` of outcome *rejected* or *ignored*, or 0 for an accepted row.
     raw
         Row -> the record as it arrived; asked for refused rows only.
     """

@@ -25,6 +25,7 @@ class MessageKernels:
     measure: Callable[..., int] = memory.measure
     gather: Callable[..., None] = memory.gather
     destroy: Callable[..., None] = memory.destroy
+    read_timestamps: Callable[..., None] = memory.read_timestamps
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class _Bytes:
 class MessageLease:
     """``n`` messages on loan; they go back when nobody holds the lease any more, or at `release`.
 
-    Keys and headers are read where they lie when somebody asks for them, which for most flows is never.
+    Keys, headers and timestamps are read where they lie when somebody asks for them, which for most flows is never.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class MessageLease:
         rows = np.flatnonzero(payloads.length != NO_RECORD)
         keys = _Keys(self, rows)
         start, length = payloads.start[rows], payloads.length[rows]
-        raw = RawBatch(payloads.data, start, length, offset[rows], keys, keys.headers)
+        raw = RawBatch(payloads.data, start, length, offset[rows], keys, keys.headers, keys.timestamps)
         faults = np.flatnonzero(payloads.length == NO_RECORD).tolist()
         return raw, [self._fault(row) for row in faults]
 
@@ -107,6 +108,13 @@ class MessageLease:
             found.append(((name.value or b"").decode(errors="replace"), content))
         return tuple(found)
 
+    def timestamps(self) -> Int64Column:
+        """Return the timestamps of all messages [ms], -1 where there is none; costs one call of C a message."""
+        times_ms = np.empty(len(self._messages), np.int64)
+        function = address_of(self._library.rd_kafka_message_timestamp)
+        self._kernels.read_timestamps(self._messages, len(self._messages), function, times_ms)
+        return times_ms
+
     def _copied(self, at: int, length_at: int) -> tuple[_Bytes, Int64Column]:
         count = len(self._messages)
         length, offset, start = (np.empty(count, np.int64) for _ in range(3))
@@ -124,7 +132,7 @@ class MessageLease:
 
 
 class _Keys(Sequence[bytes | None]):
-    """Keys, and headers, of the messages that are records."""
+    """Keys, headers and timestamps of the messages that are records."""
 
     def __init__(self, lease: MessageLease, rows: Int64Column) -> None:
         self._lease = lease
@@ -146,7 +154,12 @@ class _Keys(Sequence[bytes | None]):
         """Return what else stands beside a payload."""
         return self._lease.headers(int(self._rows[row]))
 
+    def timestamps(self) -> Int64Column:
+        """Return the timestamps of the messages [ms]; of a batch, never of a part of one."""
+        return self._lease.timestamps()[self._rows]
+
 
 def kernels_of(entry: Callable[[Any], Any]) -> MessageKernels:
     """Return the kernels as a cache of compiled code gives them."""
-    return MessageKernels(entry(memory.measure), entry(memory.gather), entry(memory.destroy))
+    kernels = (memory.measure, memory.gather, memory.destroy, memory.read_timestamps)
+    return MessageKernels(*map(entry, kernels))

@@ -77,6 +77,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "rd_kafka_consume_batch_queue": (c_ssize_t, (c_void_p, c_int, c_void_p, c_size_t)),
     "rd_kafka_message_destroy": (None, (c_void_p,)),
     "rd_kafka_message_errstr": (c_char_p, (c_void_p,)),
+    "rd_kafka_message_timestamp": (c_int64, (c_void_p, c_void_p)),
     "rd_kafka_message_headers": (c_int, (c_void_p, POINTER(c_void_p))),
     "rd_kafka_header_get_all": (
         c_int,

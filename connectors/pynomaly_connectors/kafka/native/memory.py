@@ -31,7 +31,10 @@ NO_RECORD: Final = -2
 
 Addresses = NDArray[np.int64]
 
+_NOT_AVAILABLE: Final = 0  # `RD_KAFKA_TIMESTAMP_NOT_AVAILABLE`
+
 _raw_memcpy: Any = cgutils.raw_memcpy
+_alloca_once: Any = cgutils.alloca_once
 _intrinsic: Any = intrinsic  # its stub does not know that the typing context is not an argument of the call
 
 
@@ -81,6 +84,22 @@ def _call(_typing: Any, _function: Any, _argument: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
+@_intrinsic  # type: ignore[untyped-decorator]
+def _timestamp(_typing: Any, _function: Any, _message: Any) -> Any:
+    """Ask `rd_kafka_message_timestamp`, at an address, for a timestamp; -1 where it says that there is none."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(64)
+        kind = _alloca_once(builder, ir.IntType(32))
+        function = ir.FunctionType(number, [pointer, kind.type]).as_pointer()
+        message = builder.inttoptr(arguments[1], pointer)
+        time_ms = builder.call(builder.inttoptr(arguments[0], function), [message, kind])
+        is_there = builder.icmp_signed("!=", builder.load(kind), ir.Constant(ir.IntType(32), _NOT_AVAILABLE))
+        return builder.select(is_there, time_ms, ir.Constant(number, -1))
+
+    return types.int64(types.int64, types.int64), generate
+
+
 @compiled
 def measure(messages: Addresses, count: int, at: int, length_at: int, length: Int64Column, offset: Int64Column) -> int:
     """Read length and offset of each message; return the sum of the lengths.
@@ -118,3 +137,10 @@ def destroy(messages: Addresses, count: int, function: int) -> None:
     """Give each message back; ``function`` is the address of `rd_kafka_message_destroy`."""
     for row in range(count):
         _call(function, messages[row])
+
+
+@compiled
+def read_timestamps(messages: Addresses, count: int, function: int, time_ms: Int64Column) -> None:
+    """Read the timestamp of each message [ms], -1 where there is none; ``function`` is `rd_kafka_message_timestamp`."""
+    for row in range(count):
+        time_ms[row] = _timestamp(function, messages[row])

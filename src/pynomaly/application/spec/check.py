@@ -58,9 +58,15 @@ def _record_is_the_datasets(source: SourceSpec, record: RecordSpec) -> Iterator[
         yield Complaint(("record",), "must be left out: the dataset brings its own")
 
 
-def _messages_have_keys(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
-    if record.series_from == "message_key" and not isinstance(source, KafkaSource | MemorySource):
+def _only_messages_have_more(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
+    if isinstance(source, KafkaSource | MemorySource):
+        return
+    if record.series_from == "message_key":
         yield Complaint(("record", "series_from"), "must be fields: only messages have a key", record.series_from)
+    if record.time.from_message:
+        yield Complaint(("record", "time", "from"), "must be field: only messages have a timestamp", record.time.origin)
+    if record.headers:
+        yield Complaint(("record", "headers"), "must be left out: only messages have headers")
 
 
 def _clock_is_there(record: RecordSpec, entries: Entries) -> Iterator[Complaint]:
@@ -162,7 +168,7 @@ def _reads(source: SourceSpec, sink: SinkSpec) -> bool:
 #: Rules with the sections that they compare, in the order in which they are reported.
 _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], ...]] = (
     (_record_is_the_datasets, ("source", "record")),
-    (_messages_have_keys, ("source", "record")),
+    (_only_messages_have_more, ("source", "record")),
     (_clock_is_there, ("record", "entries")),
     (_fields_exist, ("record", "window", "entries")),
     (_parts_are_few, ("record", "window", "detectors")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Final, assert_never
 
@@ -12,8 +13,10 @@ from pynomaly.application.spec.detect import NativePart
 from pynomaly.application.spec.duration import duration_text
 from pynomaly.application.spec.explain_detector import bytes_of_part, explain_entry, named
 from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
+from pynomaly.application.spec.start import Place, TopicEnd, place_text
 from pynomaly.domain.decision import CombinationOptions, series_dtype
 
 _TIME_FORMATS: Final = {
@@ -65,10 +68,18 @@ def _identity(flow: FlowSpec) -> Iterator[str]:
     yield f"Fingerprint {flow.fingerprint()}: what decides about scores and alert ids."
 
 
+def _time(record: RecordSpec) -> str:
+    if record.time.from_message:
+        return "the timestamp of the message"
+    return f"`{record.time.field}`, {_TIME_FORMATS[record.time.format]}"
+
+
 def _input(flow: FlowSpec) -> Iterator[str]:
     record, window = flow.record, flow.window
     yield _origin(flow.source)
-    yield f"Time is `{record.time.field}`, {_TIME_FORMATS[record.time.format]}; values are {named(record.values)}."
+    yield f"Time is {_time(record)}; values are {named(record.values)}."
+    if record.headers:
+        yield f"Of these {named(record.headers)} stand in the headers of the message."
     if record.series_from == "message_key":
         yield "Every message key is a series of its own."
     elif record.series:
@@ -84,7 +95,7 @@ def _input(flow: FlowSpec) -> Iterator[str]:
 def _origin(source: SourceSpec) -> str:
     match source:
         case KafkaSource():
-            return f"Reads topic {source.topic} of Kafka at {source.bootstrap}, from the {source.start} record on."
+            return f"Reads topic {source.topic} of Kafka at {source.bootstrap}, from {_start(source.start)} on."
         case FileSource():
             after = "then waits for more" if source.follow else "then ends"
             return f"Reads {source.path} to the end, {after}; every file is a stream of its own."
@@ -94,6 +105,18 @@ def _origin(source: SourceSpec) -> str:
             return f"Reads topic {source.topic} of the in-memory broker {source.broker}."
         case _:
             assert_never(source)
+
+
+def _start(start: TopicEnd | Place) -> str:
+    match start:
+        case "earliest" | "latest":
+            return f"the {start} record"
+        case datetime():
+            return f"the first record of {place_text(start)} or later"
+        case int() | dict():
+            return f"offset {place_text(start)}"
+        case _:
+            assert_never(start)
 
 
 def _detectors(flow: FlowSpec) -> Iterator[str]:

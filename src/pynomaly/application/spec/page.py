@@ -13,6 +13,7 @@ from typing import Final, cast
 
 from pynomaly.application.spec.duration import DURATION_PATTERN
 from pynomaly.application.spec.schema import flow_schema
+from pynomaly.application.spec.start import MOMENT_PATTERN
 
 Node = Mapping[str, object]
 
@@ -132,6 +133,8 @@ def _plain_kind(rule: Node) -> str:
         case "boolean":
             return "`true` or `false`"
         case _:
+            if rule.get("pattern") == MOMENT_PATTERN:
+                return "moment such as `2026-01-31T08:00:00Z`"
             return f"text like `{_cell(rule['pattern'])}`" if "pattern" in rule else "text"
 
 

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pynomaly.application.spec.section import KIND, BatchRecords, Name, Scalar, Seconds, Section
+from pynomaly.application.spec.start import Start
+
+Tombstones = Literal["reject", "ignore"]
 
 
 class KafkaConnection(Section):
@@ -28,8 +31,16 @@ class KafkaSource(KafkaConnection):
     """Topic to read."""
     group: Name | None = None
     """Consumer group that gets the durable offsets committed, so that lag tools see the flow; none: no commits."""
-    start: Literal["earliest", "latest"] = "earliest"
-    """Where the first start begins; partitions that are added later are read from their first record."""
+    start: Start = "earliest"
+    """Where the first start begins: `earliest`, `latest`, an offset of every partition, offsets by partition (the
+    others from their first record), or a moment: the first record with that timestamp or a later one. Found once and
+    kept with the state; partitions that are added later are read from their first record."""
+    out_of_range: Literal["fail", "earliest", "latest"] = "fail"
+    """What to do when retention has deleted the next record before it was read: stop, or go on at the first record
+    that is left, or behind the last one. What is skipped is logged, counted and kept with the state."""
+    tombstones: Tombstones = "reject"
+    """What becomes of records without payload: `reject` makes them `no_payload` dead letters, `ignore` only counts
+    them, as the outcome `ignored`."""
     format: Literal["json"] = "json"
     """Encoding of the record values."""
     reader: Literal["auto", "fast", "portable"] = "auto"
@@ -76,6 +87,8 @@ class MemorySource(Section):
     """Topic to read."""
     broker: Name = "default"
     """Which broker of this process."""
+    tombstones: Tombstones = "reject"
+    """What becomes of records without payload; see the Kafka source."""
     format: Literal["json"] = "json"
     """Encoding of the record values."""
     decoder: Literal["auto", "fast", "portable"] = "auto"

@@ -109,6 +109,15 @@ LAG: Final = Metric(
     "Grows for minutes: more comes in than is judged. Choose cheaper detectors, raise source.batch_records, or split "
     "the topic into several with a flow each: a flow is one process, which reads all partitions.",
 )
+SKIPPED: Final = Metric(
+    "pynomaly_skipped_records_total",
+    "counter",
+    "records",
+    ("flow", "stream"),
+    "Offsets that retention had deleted before they were read, and that source.out_of_range passed over.",
+    "Above 0: records were never judged. Keep them longer than the flow may stand still or lag behind; the log has "
+    "where, and the state folder keeps it.",
+)
 BATCH_SECONDS: Final = Metric(
     "pynomaly_batch_seconds",
     "histogram",
@@ -206,6 +215,7 @@ CATALOGUE: Final = (
     WINDOWS,
     LAST_EVENT_TIME,
     LAG,
+    SKIPPED,
     BATCH_SECONDS,
     BATCH_RECORDS,
     SERIES,

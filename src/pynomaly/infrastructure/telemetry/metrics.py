@@ -95,6 +95,10 @@ class PrometheusTelemetry:
         """Set the lag of a stream."""
         _set(self._streams.of(stream).lag, records)
 
+    def records_skipped(self, stream: Stream, count: int) -> None:
+        """Count lost records of a stream."""
+        self._streams.of(stream).skipped.inc(count)
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Set the number of series of a stream."""
         _set(self._streams.of(stream).series, count)
@@ -152,6 +156,7 @@ class _StreamMetrics:
     """The metrics of one stream; no gauges where several streams share a label."""
 
     records: Counter
+    skipped: Counter
     lag: Gauge | None = None
     series: Gauge | None = None
     checkpoint_bytes: Gauge | None = None
@@ -171,6 +176,7 @@ class _Streams:
     def __init__(self, flow: str, registry: CollectorRegistry) -> None:
         self._flow = flow
         self._records = _counter(catalogue.RECORDS, registry)
+        self._skipped = _counter(catalogue.SKIPPED, registry)
         self._lag = _gauge(catalogue.LAG, registry)
         self._series = _gauge(catalogue.SERIES, registry)
         self._checkpoint_bytes = _gauge(catalogue.CHECKPOINT_BYTES, registry)
@@ -188,6 +194,7 @@ class _Streams:
         labels = self._flow, str(stream)
         self._known[stream] = met = _StreamMetrics(
             self._records.labels(*labels),
+            self._skipped.labels(*labels),
             self._lag.labels(*labels),
             self._series.labels(*labels),
             self._checkpoint_bytes.labels(*labels),
@@ -197,7 +204,8 @@ class _Streams:
 
     def _shared(self) -> _StreamMetrics:
         if self._other is None:
-            self._other = _StreamMetrics(self._records.labels(self._flow, OTHER_STREAMS))
+            labels = self._flow, OTHER_STREAMS
+            self._other = _StreamMetrics(self._records.labels(*labels), self._skipped.labels(*labels))
         return self._other
 
 

@@ -16,6 +16,7 @@ def counts_lines(title: str, totals: Totals, seconds: float) -> list[str]:
         f"{title}: {totals.records:,} records in {seconds:.1f} s{rate}",
         *_outcome_lines(totals.by_reason, "records"),
         *_outcome_lines(totals.windows, "windows"),
+        *_skipped_lines(totals),
         f"  alerts     {alerts_text(totals.alerts)}",
     ]
 
@@ -31,6 +32,7 @@ def counts_as_json(flow: str, fingerprint: str, totals: Totals, seconds: float) 
         "reasons": {reason.label: count for reason, count in totals.by_reason.items()},
         "windows": {reason.label: count for reason, count in totals.windows.items()},
         "alerts": {level.label: count for level, count in totals.alerts.items()},
+        "skipped": {str(stream): count for stream, count in totals.skipped.items()},
     }
 
 
@@ -38,6 +40,14 @@ def alerts_text(alerts: Mapping[Level, int]) -> str:
     """Return how many alerts there were, by level."""
     by_level = ", ".join(f"{count:,} {level.label}" for level, count in alerts.items())
     return f"{sum(alerts.values()):,} ({by_level})" if by_level else "none"
+
+
+def _skipped_lines(totals: Totals) -> list[str]:
+    """Return the line that tells of records which the input lost before they were read."""
+    if not totals.skipped:
+        return []
+    streams = ", ".join(f"{stream} {count:,}" for stream, count in totals.skipped.items())
+    return [f"  skipped    {sum(totals.skipped.values()):>11,} records, deleted before they were read: {streams}"]
 
 
 def _outcome_lines(by_reason: Mapping[Reason, int], noun: str) -> list[str]:

@@ -12,9 +12,11 @@ import typer
 
 from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile
+from pynomaly.presentation.cli.replay_range import FromOption, ToOption
 
 if TYPE_CHECKING:
     from pynomaly.application.engine import DetectionResult
+    from pynomaly.application.ports import RecordSource
     from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Totals
     from pynomaly.bootstrap import Services
@@ -25,6 +27,8 @@ WriteLines = Callable[[Iterable[bytes]], None]
 
 def replay_flow(
     flow: FlowFile,
+    begin: FromOption = None,
+    end: ToOption = None,
     batch_records: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Most records judged at once; changes no result.", show_default=False),
@@ -52,20 +56,27 @@ def replay_flow(
     """Judge everything that the flow's input holds now, from its first record, as the live flow would.
 
     The flow's own outputs, its state and its consumer group are not touched. Alerts have the ids of the live run.
+    With --from only a part of a topic is read, without knowing what came before: that is another run than the live one.
     With --json the counts are printed, and with --plot a picture is drawn; alerts then go to --output only.
     """
     from pynomaly.bootstrap import services_of
     from pynomaly.infrastructure.flow_file import load_flow
     from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
     from pynomaly.presentation.cli.patience import say_if_long
+    from pynomaly.presentation.cli.replay_range import COLD_START, ReplayRange
+    from pynomaly.presentation.cli.result import remarks
     from pynomaly.presentation.cli.writing import LineFile, check_apart, input_files
 
+    span = ReplayRange.of(begin, end)
     spec = load_flow(flow, environment())
     results = {"--output": output, "--outcomes": outcomes, "--plot": plot}
     _keep_out_of_the_flow(spec, results)
     recorder = None if plot is None else _recorder(spec, plot)
-    services = services_of(_from_the_start(spec))
+    services = services_of(spec)
+    source = span.source(services)
     check_apart(results, [flow, *input_files(services)])
+    if span.begin is not None:
+        remarks().print(COLD_START)
     with say_if_long(LOADING_KERNELS):
         load_kernels(services.engine_for, len(services.plan.fields))
     with ExitStack() as files:
@@ -73,19 +84,11 @@ def replay_flow(
         lines = None if outcomes is None else files.enter_context(LineFile(outcomes)).write
         started_s = perf_counter()
         print_alerts = _forget if as_json or recorder is not None else _print
-        totals = _replay(services, alerts or print_alerts, lines, recorder, batch_records)
+        totals = _replay(services, source, alerts or print_alerts, lines, recorder, batch_records)
         seconds = perf_counter() - started_s
     if recorder is not None and plot is not None:
         _draw(spec, recorder, plot)
     _print_counts(services, totals, seconds, as_json=as_json, quietly=output is None)
-
-
-def _from_the_start(spec: FlowSpec) -> FlowSpec:
-    from pynomaly.application.spec.source import KafkaSource
-
-    if not isinstance(spec.source, KafkaSource):
-        return spec
-    return spec.model_copy(update={"source": spec.source.model_copy(update={"start": "earliest"})})
 
 
 def _keep_out_of_the_flow(spec: FlowSpec, files: dict[str, Path | None]) -> None:
@@ -110,6 +113,7 @@ def _keep_out_of_the_flow(spec: FlowSpec, files: dict[str, Path | None]) -> None
 
 def _replay(
     services: Services,
+    source: RecordSource,
     write_alerts: WriteLines,
     write_outcomes: WriteLines | None,
     recorder: PlotRecorder | None,
@@ -133,7 +137,7 @@ def _replay(
         if recorder is not None:
             recorder.take(result)
 
-    replay(services.source, services.engine_for, take, most_records=batch_records)
+    replay(source, services.engine_for, take, most_records=batch_records)
     return tally.totals()
 
 

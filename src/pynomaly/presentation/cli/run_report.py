@@ -101,8 +101,8 @@ class FinishedRun:
 
     @property
     def has_news(self) -> bool:
-        """Whether there was any record."""
-        return self.totals.records > 0
+        """Whether there was any record, or one was lost."""
+        return self.totals.records > 0 or bool(self.totals.skipped)
 
     @property
     def alerts_in_file(self) -> int | None:
