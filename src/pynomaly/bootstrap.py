@@ -21,6 +21,7 @@ from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
 from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
+from pynomaly.domain.recent_ids import mark_repeats
 from pynomaly.domain.record import Stream
 from pynomaly.domain.series import find_slots
 from pynomaly.domain.windows import WindowPlan
@@ -115,6 +116,7 @@ def plan_of(spec: FlowSpec) -> FlowPlan:
         window=_window(spec),
         series_limit=spec.limits.series,
         fingerprint=spec.fingerprint(),
+        dedupe_horizon=None if spec.dedupe is None else spec.dedupe.horizon,
     )
 
 
@@ -128,6 +130,7 @@ def engine_factory(plan: FlowPlan) -> EngineFactory:
             process=library.fused(render(plan.scoring)),
             find_slots=library.entry(find_slots),
             absorb=library.entry(absorb),
+            mark_repeats=library.entry(mark_repeats),
         )
 
     def engine_for(stream: Stream) -> Engine:
@@ -209,7 +212,7 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
         case MemorySource():
             return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
         case FileSource():
-            return FileRecordSource(spec.source, spec.record, _scan())
+            return FileRecordSource(spec.source, spec.record, _scan(), spec.ids)
         case DatasetSource():
             return DatasetRecordSource(spec.source, spec.record)
         case _:
@@ -217,7 +220,7 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
 
 
 def _json_decoder(spec: FlowSpec, choice: DecoderChoice) -> Decoder:
-    return json_decoder(spec.record, choice, _scan())
+    return json_decoder(spec.record, choice, _scan(), spec.ids)
 
 
 def _scan() -> Scan:

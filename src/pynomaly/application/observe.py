@@ -36,7 +36,7 @@ def processed(result: DetectionResult, seconds: float) -> BatchProcessed:
     batch = result.batch
     outcomes = result.outcomes if result.windows is None else result.windows.outcomes
     heights = np.bincount(outcomes.level, minlength=len(Level))
-    accepted = batch.time_ns[result.outcomes.outcome != Outcome.REJECTED]
+    accepted = batch.time_ns[~np.isin(result.outcomes.outcome, (Outcome.REJECTED, Outcome.DUPLICATE))]
     return BatchProcessed(
         stream=batch.stream,
         seconds=seconds,

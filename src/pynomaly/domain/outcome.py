@@ -2,14 +2,15 @@
 
 A record stops at the first row of this table that applies to it:
 
-1. *rejected*: the record itself cannot be used (the decoder's reasons);
-2. *late*: every window that should hold it has closed;
-3. *windowed*: it went into a window; the window is scored when it closes;
-4. *warming*: no detector of its series knows enough to judge it;
-5. *suppressed*: the evidence would have been enough, but a rule of the flow holds it back, judged in
+1. *duplicate*: a record with the id that its producer gave it came before;
+2. *rejected*: the record itself cannot be used (the decoder's reasons);
+3. *late*: every window that should hold it has closed;
+4. *windowed*: it went into a window; the window is scored when it closes;
+5. *warming*: no detector of its series knows enough to judge it;
+6. *suppressed*: the evidence would have been enough, but a rule of the flow holds it back, judged in
    the order direction, minimum deviation, persistence, refractory;
-6. *anomalous*: it alerts at a level;
-7. *normal*: anything else.
+7. *anomalous*: it alerts at a level;
+8. *normal*: anything else.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Outcome(IntEnum):
     WINDOWED = 4
     LATE = 5
     REJECTED = 6
+    DUPLICATE = 7
 
     @property
     def label(self) -> str:
@@ -64,6 +66,8 @@ class Reason(IntEnum):
     TOO_LARGE = 68
     TIME_JUMP = 69
     SERIES_LIMIT = 70
+    BAD_ID = 75
+    REPEATED_ID = 80
 
     @property
     def label(self) -> str:
@@ -100,6 +104,8 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.TOO_LARGE: "the payload is larger than the flow allows",
     Reason.TIME_JUMP: "the event time lies further from that of its stream than the flow allows",
     Reason.SERIES_LIMIT: "the stream already holds as many series as the flow allows",
+    Reason.BAD_ID: "the id that tells repeats is empty, too long or not a string or integer",
+    Reason.REPEATED_ID: "a record with this id came before in the same input partition, within the flow's horizon",
 }
 
 _OUTCOME_BY_TENS = {
@@ -111,6 +117,7 @@ _OUTCOME_BY_TENS = {
     5: Outcome.LATE,
     6: Outcome.REJECTED,
     7: Outcome.REJECTED,
+    8: Outcome.DUPLICATE,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Final, cast
 from pynomaly.application.spec.alert import AlertSpec
 from pynomaly.application.spec.complaint import Complaint, one_of
 from pynomaly.application.spec.dataset import DATASET_RECORDS
+from pynomaly.application.spec.dedupe import DedupeSpec
 from pynomaly.application.spec.detect import PartSpec, place_parts
 from pynomaly.application.spec.file_path import may_match, plain_path
 from pynomaly.application.spec.record import NoTime, RecordSpec
@@ -61,6 +62,11 @@ def _record_is_the_datasets(source: SourceSpec, record: RecordSpec) -> Iterator[
 def _messages_have_keys(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
     if record.series_from == "message_key" and not isinstance(source, KafkaSource | MemorySource):
         yield Complaint(("record", "series_from"), "must be fields: only messages have a key", record.series_from)
+
+
+def _dataset_has_no_ids(source: SourceSpec, dedupe: DedupeSpec | None) -> Iterator[Complaint]:
+    if isinstance(source, DatasetSource) and dedupe is not None:
+        yield Complaint(("dedupe",), "must be left out: the records of a dataset have no ids")
 
 
 def _clock_is_there(record: RecordSpec, entries: Entries) -> Iterator[Complaint]:
@@ -163,6 +169,7 @@ def _reads(source: SourceSpec, sink: SinkSpec) -> bool:
 _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], ...]] = (
     (_record_is_the_datasets, ("source", "record")),
     (_messages_have_keys, ("source", "record")),
+    (_dataset_has_no_ids, ("source", "dedupe")),
     (_clock_is_there, ("record", "entries")),
     (_fields_exist, ("record", "window", "entries")),
     (_parts_are_few, ("record", "window", "detectors")),
