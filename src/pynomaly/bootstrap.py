@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import assert_never
 
 from pynomaly.application.engine import DetectionResult, Engine, EngineFactory, FlowPlan, Kernels
+from pynomaly.application.event_log import EventLog
 from pynomaly.application.output import Encode, Output
 from pynomaly.application.ports import Message, MessageSink, RecordSource
 from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
-from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource
+from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaConnection, KafkaSource, MemorySource
 from pynomaly.domain.adapted import AdaptedPartFactory
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
@@ -34,11 +35,13 @@ from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 from pynomaly_connectors.codecs.payload import Decoder
 from pynomaly_connectors.datasets import DatasetRecordSource
+from pynomaly_connectors.files.event_file import EventFile
 from pynomaly_connectors.files.source import FileRecordSource
 from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line, value_line
 from pynomaly_connectors.kafka.native.batch import kernels_of
 from pynomaly_connectors.kafka.sink import KafkaMessageSink
 from pynomaly_connectors.kafka.source import KafkaRecordSource
+from pynomaly_connectors.logged_events import LoggedEvents, Undecoded
 from pynomaly_connectors.memory.sink import MemoryMessageSink
 from pynomaly_connectors.memory.source import MemoryRecordSource
 from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
@@ -248,6 +251,31 @@ def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
             return JsonLinesSink(Path(spec.path), _LINES.get(name, structured), ledger)
         case TerminalSink():
             return TerminalMessageSink(sys.stdout)
+        case _:
+            assert_never(spec)
+
+
+def event_log(spec: SinkSpec) -> EventLog:
+    """Return an output as something to be read back.
+
+    Raises
+    ------
+    ConfigError
+        When it is the terminal, which keeps nothing.
+    """
+    match spec:
+        case KafkaSink():
+            shared = spec.model_dump(include=set(KafkaConnection.model_fields))
+            source = KafkaSource(kind="kafka", topic=spec.topic, **shared)
+            kernels = kernels_of(KernelLibrary.default().entry)
+            return LoggedEvents(KafkaRecordSource(source, Undecoded(), kernels=kernels), KafkaMessageSink(spec).where)
+        case MemorySink():
+            memory = MemorySource(kind="memory", topic=spec.topic, broker=spec.broker)
+            return LoggedEvents(MemoryRecordSource(memory, Undecoded()), MemoryMessageSink(spec).where)
+        case FileSink():
+            return EventFile(Path(spec.path))
+        case TerminalSink():
+            raise ConfigError(Problem("output.alerts", "must be a topic or a file to be read back, was the terminal"))
         case _:
             assert_never(spec)
 

@@ -59,9 +59,7 @@ def messages(first: int, count: int) -> list[Message]:
 
 def stored(cluster: MockCluster) -> list[tuple[bytes | None, bytes | None]]:
     """Return key and value of everything in the topic, partition by partition."""
-    return [
-        (message.key(), message.value()) for message in KafkaTopics(cluster.bootstrap, cluster).read("records")
-    ]
+    return [(message.key(), message.value()) for message in KafkaTopics(cluster.bootstrap, cluster).read("records")]
 
 
 def assert_once_and_in_order(cluster: MockCluster, count: int) -> None:

@@ -11,6 +11,7 @@ from threading import Lock
 
 import numpy as np
 
+from pynomaly.application.event_log import Start
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import ConfigError, Problem, UnavailableError
@@ -85,7 +86,16 @@ class KafkaRecordSource:
         return [f"{self._spec.topic}:{number}" for number in self._topic.partitions]
 
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
-        """Open a partition after ``position``, or at `start` when it is None.
+        """Open a partition after ``position``, or at `start` when it is None; raises as `open_before`."""
+        return self.open_before(partition, position, 0, bounded=bounded)[0]
+
+    def open_before(
+        self, partition: str, position: bytes | None, records: int, *, start: Start | None = None, bounded: bool
+    ) -> tuple[PartitionReader, int]:
+        """Open a partition up to ``records`` offsets before ``position``, as far as the log still holds them.
+
+        ``start`` stands for that of the flow where there is no position. Return the reader, and the offset of the
+        position.
 
         Raises
         ------
@@ -101,13 +111,15 @@ class KafkaRecordSource:
             feed = self._feed or self._connect(topic, bounded=bounded)
             self._feed = feed
             try:
-                log, offset = self._place(feed, topic, stream, position)
-                feed.add(stream.partition, offset)
+                log, offset = self._place(feed, topic, stream, position, start or self._spec.start)
+                first = max(log.low, offset - records)
+                feed.add(stream.partition, first)
                 self._open.add(stream.partition)
             finally:
                 self._close_unused()
         end = log.high if bounded else None
-        return KafkaPartitionReader(feed, self._decoder, stream, offset, end, lambda: self._release(stream.partition))
+        reader = KafkaPartitionReader(feed, self._decoder, stream, first, end, lambda: self._release(stream.partition))
+        return reader, offset
 
     def _connect(self, topic: Topic, *, bounded: bool) -> Feed:
         if self._spec.reader != "portable":
@@ -120,9 +132,8 @@ class KafkaRecordSource:
                 _log.warning("kafka_reader_portable", extra={"reason": str(missing)})
         return PortableFeed(self._spec, topic, self._clock, bounded=bounded)
 
-    def _place(self, feed: Feed, topic: Topic, stream: Stream, position: bytes | None) -> tuple[Log, int]:
+    def _place(self, feed: Feed, topic: Topic, stream: Stream, position: bytes | None, start: Start) -> tuple[Log, int]:
         """Return what a partition holds, and the offset to read first."""
-        start = self._spec.start
         if position is None and start == "latest" and self._ledger is not None:
             # Before the log is looked at, which may only grow meanwhile.
             position = self._ledger.starts(topic.name, lambda: _ends(feed, topic)).position(stream.partition)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pynomaly.application.event_log import Start
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import MemorySource
 from pynomaly.domain.error import UnavailableError
@@ -42,12 +43,19 @@ class MemoryRecordSource:
 
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
         """Open a partition after ``position``, or at the first record without one."""
+        return self.open_before(partition, position, 0, bounded=bounded)[0]
+
+    def open_before(
+        self, partition: str, position: bytes | None, records: int, *, start: Start = "earliest", bounded: bool
+    ) -> tuple[PartitionReader, int]:
+        """Open a partition up to ``records`` offsets before ``position`` or ``start``; return that offset as well."""
         for stream in self._broker.streams(self._spec.topic):
             if partition == f"{stream.name}:{stream.partition}":
                 log = self._broker.log(stream)
-                offset = log.first_offset(position, "earliest")
-                end = log.high if bounded else None
-                return MemoryPartitionReader(self._broker, self._decoder, self._spec.batch_records, stream, offset, end)
+                offset = log.first_offset(position, start)
+                first, end = max(log.low, offset - records), log.high if bounded else None
+                limit = self._spec.batch_records
+                return MemoryPartitionReader(self._broker, self._decoder, limit, stream, first, end), offset
         raise UnavailableError(f"partition {partition} must be one of {self.partitions()}")
 
 

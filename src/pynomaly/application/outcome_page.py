@@ -48,8 +48,8 @@ _HEAD: Final = """\
 Every record has exactly one outcome, with one reason. So has every closed window, and where a flow has windows its
 records are only `windowed`, `late`, `rejected` or `duplicate`. The two words stand in the lines of `output.outcomes`,
 in the header `pynomaly.reason` of dead letters, in what `pynomaly detect` and the SDK return, in the counts of the
-command line and in the labels of [`pynomaly_outcomes_total` and `pynomaly_windows_total`](metrics.md). This page is made from the
-program's own list; a word that is not here does not occur.
+command line and in the labels of [`pynomaly_outcomes_total` and `pynomaly_windows_total`](metrics.md). This page is
+made from the program's own list; a word that is not here does not occur.
 
 A record stops at the first of these that applies to it:
 
