@@ -29,7 +29,7 @@ from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.infrastructure.kernels import KernelLibrary
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
-from pynomaly_connectors.codecs.cloudevents import encode, structured
+from pynomaly_connectors.codecs.cloudevents import encode, keyed_by_id, structured
 from pynomaly_connectors.codecs.json_fast import Scan
 from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.outcome_lines import outcome_lines
@@ -238,7 +238,15 @@ def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: Path | None) -> tuple[Outpu
         ("late", output.late, partial(_encode_events, (RecordLate,))),
         ("outcomes", output.outcomes, outcome_lines(plan, output.outcomes_of)),
     ]
-    return tuple(Output(name, _sink(name, sink, ledger), encode) for name, sink, encode in chosen if sink is not None)
+    used = [(name, sink, _keyed(sink, encode)) for name, sink, encode in chosen if sink is not None]
+    return tuple(Output(name, _sink(name, sink, ledger), encode) for name, sink, encode in used)
+
+
+def _keyed(sink: SinkSpec, encode: Encode) -> Encode:
+    """Return the encoder whose messages have the key that the output asks for."""
+    if not isinstance(sink, KafkaSink) or sink.key == "series":
+        return encode
+    return lambda result: [keyed_by_id(message) for message in encode(result)]
 
 
 def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:

@@ -77,7 +77,9 @@ class ApacheKafka:
             PROPERTIES.format(port=self._port, controller_port=controller_port, folder=folder)
         )
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._configuration)).wait(START_S)
+        self._java(
+            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(self._configuration)
+        ).wait(START_S)
 
     @property
     def bootstrap(self) -> str:

@@ -5,8 +5,8 @@ from there: the same events, perhaps in another order, for those of two input pa
 So lines that were read may go and come again. Rules:
 
 1. A line counts when its line feed is there.
-2. Before each read the last line read is compared with the file. Where it has changed, the lines in memory are compared
-   from the oldest on, and reading goes on at the first one that is not the same.
+2. When the file has changed, the last 256 KiB that were read are compared with it before reading goes on. Where they
+   are others, the lines in memory are compared from the oldest on, and reading goes on at the first one that differs.
 3. A position holds a digest of the bytes before it. Where these have changed while nobody looked, nobody knows which of
    the lines were taken: those in memory are handed out again rather than any be lost.
 """
@@ -30,6 +30,7 @@ from pynomaly.domain.record import RawRecord
 
 _VERSION: Final = 1
 _TAIL_BYTES: Final = 4_096
+_COMPARED_BYTES: Final = 1 << 18
 _MOST_LINES: Final = 10_000  # of one poll
 
 _log = logging.getLogger(__name__)
@@ -128,6 +129,8 @@ class EventFilePartition:
         self._known: deque[StoredEvent] = deque(maxlen=max(memory, 1))
         self._begins_at = self._go_to(place, start)
         self._begins_with = self._position()
+        self._seen = self._last_bytes(_COMPARED_BYTES)
+        self._stamp = (-1, -1)
         if memory == 0:
             self._known.clear()
 
@@ -156,6 +159,8 @@ class EventFilePartition:
         events: list[StoredEvent] = []
         while len(events) < _MOST_LINES and (event := self._next()) is not None:
             events.append(event)
+        if events:
+            self._seen = self._last_bytes(_COMPARED_BYTES)
         return events
 
     def close(self) -> None:
@@ -189,9 +194,14 @@ class EventFilePartition:
 
     def _follow_cuts(self) -> None:
         """Go back to the first line in memory that is no longer the same."""
-        if not self._lines or self._is_same(self._lines[-1]):
+        found = os.fstat(self._file.fileno())
+        stamp = (found.st_size, found.st_mtime_ns)
+        if stamp == self._stamp:
             return
-        changed = next(number for number, line in enumerate(self._lines) if not self._is_same(line))
+        self._stamp = stamp
+        if self._last_bytes(_COMPARED_BYTES) == self._seen:
+            return
+        changed = next((number for number, line in enumerate(self._lines) if not self._is_same(line)), 0)
         self._read -= len(self._lines) - changed
         self._byte = self._lines[changed].begin
         while len(self._lines) > changed:
@@ -211,8 +221,12 @@ class EventFilePartition:
         return _Place(self._read, self._byte, self._tail()).token()
 
     def _tail(self) -> str:
-        size = min(self._byte, _TAIL_BYTES)
-        return _digest(os.pread(self._file.fileno(), size, self._byte - size)).hex()
+        return self._last_bytes(_TAIL_BYTES).hex()
+
+    def _last_bytes(self, most: int) -> bytes:
+        """Return a digest of the last bytes that were read."""
+        size = min(self._byte, most)
+        return _digest(os.pread(self._file.fileno(), size, self._byte - size))
 
 
 def _whole_lines_end(file: BinaryIO) -> int:

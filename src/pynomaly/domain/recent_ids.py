@@ -11,7 +11,8 @@ are cut.
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,7 @@ _FEWEST_IDS: Final = 256
 _FEWEST_BYTES: Final = 4_096
 
 
-class MarkRepeats(Protocol):
-    """Compiled `mark_repeats`."""
-
-    def __call__(self, *arguments: Any) -> int:
-        """See `mark_repeats`."""
-        ...
+MarkRepeats = Callable[..., int]  # the signature of `mark_repeats`
 
 
 @compiled
@@ -113,7 +109,7 @@ def _place(
         code[table[place]] == hashed and _is_same(data, start, length, ids, end, table[place])
     ):
         place = (place + 1) & mask
-    return place
+    return int(place)
 
 
 @compiled

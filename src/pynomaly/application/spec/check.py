@@ -125,6 +125,12 @@ def _outputs_are_apart(output: OutputSpec) -> Iterator[Complaint]:
             yield Complaint(("output", name), f"must go to another place than output.{other}")
 
 
+def _dead_letters_keep_their_keys(output: OutputSpec) -> Iterator[Complaint]:
+    if isinstance(output.dead_letters, KafkaSink) and output.dead_letters.key != "series":
+        rule = "must be left out: a dead letter keeps the key of its record"
+        yield Complaint(("output", "dead_letters", "key"), rule)
+
+
 def _input_is_no_output(source: SourceSpec, output: OutputSpec) -> Iterator[Complaint]:
     for name, sink in _sinks(output):
         if _reads(source, sink):
@@ -177,5 +183,6 @@ _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], 
     (_levels_are_reachable, ("record", "window", "detectors", "combine", "alert")),
     (_late_needs_a_window, ("window", "output")),
     (_outputs_are_apart, ("output",)),
+    (_dead_letters_keep_their_keys, ("output",)),
     (_input_is_no_output, ("source", "output")),
 )

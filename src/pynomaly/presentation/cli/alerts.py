@@ -14,6 +14,7 @@ from pynomaly.presentation.cli.environment import environment
 
 if TYPE_CHECKING:
     from pynomaly.application.alert_reader import AlertReader
+    from pynomaly.application.event_log import Start
     from pynomaly.application.spec.sink import SinkSpec
     from pynomaly.domain.event import AnomalyDetected
 
@@ -145,7 +146,7 @@ def _reader(sink: SinkSpec, position: Path | None, start: str, *, once: bool, un
     from pynomaly_connectors.codecs.cloudevents_reading import read_event
 
     saved = None if position is None or not position.exists() else position.read_bytes()
-    begins = "latest" if start == _LATEST else "earliest"  # a time is looked for from the beginning on
+    begins: Start = "latest" if start == _LATEST else "earliest"  # a time is looked for from the beginning on
     reading = AlertReading(saved, begins, once=once, until_end=until_end)
     return AlertReader(event_log(sink), read_event, reading)
 
