@@ -47,7 +47,7 @@ def read_alerts(
     until_end
         Stop at the end that the output has now, instead of waiting for more.
     environment
-        What references in the flow's file refer to, such as ``os.environ``.
+        What references in the flow's file refer to: the variables of the process, most of the time.
 
     Returns
     -------
