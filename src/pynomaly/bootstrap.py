@@ -274,9 +274,9 @@ def event_log(spec: SinkSpec) -> EventLog:
     match spec:
         case KafkaSink():
             shared = spec.model_dump(include=set(KafkaConnection.model_fields))
-            source = KafkaSource(kind="kafka", topic=spec.topic, **shared)
-            kernels = kernels_of(KernelLibrary.default().entry)
-            return LoggedEvents(KafkaRecordSource(source, Undecoded(), kernels=kernels), KafkaMessageSink(spec).where)
+            # Every alert becomes an object: there is nothing to be won by reading columns.
+            source = KafkaSource(kind="kafka", topic=spec.topic, reader="portable", **shared)
+            return LoggedEvents(KafkaRecordSource(source, Undecoded()), KafkaMessageSink(spec).where)
         case MemorySink():
             memory = MemorySource(kind="memory", topic=spec.topic, broker=spec.broker)
             return LoggedEvents(MemoryRecordSource(memory, Undecoded()), MemoryMessageSink(spec).where)

@@ -1,6 +1,6 @@
 """Effects of alerts, each exactly once: a flow that repeats itself, and a consumer that is killed at random moments.
 
-CI: 400 alerts, 3 kills. ``E2E_SIZE=full``: 20,000 alerts, 40 kills.
+CI: 300 alerts, 2 kills. ``E2E_SIZE=full``: 20,000 alerts, 40 kills.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from e2e.job import Program
 from e2e.size import size
 from pynomaly.application.ports import Message
 
-_ALERTS = size(400, 20_000)
-_KILLS = size(3, 40)
+_ALERTS = size(300, 20_000)
+_KILLS = size(2, 40)
 _CONSUMER = Path(__file__).with_name("alert_consumer.py")
 _SERIES = 5
 
