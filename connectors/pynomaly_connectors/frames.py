@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from pynomaly.application.spec.record import TimeFormat, TimeSpec
 from pynomaly.domain.error import ConfigError, Problem
-from pynomaly.domain.record import Float64Matrix, Int64Column, KeyColumn, RecordBatch, Stream
+from pynomaly.domain.record import Int64Column, RecordBatch, Stream
 from pynomaly_connectors.codecs.fields import SeriesRule, TimeRule
+from pynomaly_connectors.codecs.rows import without_refused
 from pynomaly_connectors.frame_columns import Column, as_column, key_column, number_column, time_column
 
 ColumnName = str | int
@@ -142,21 +143,11 @@ def _batch(stream: Stream, table: Table, roles: Roles, offset: int) -> RecordBat
     for reasons in (bad_keys, *(reasons for _, reasons in columns)):
         refusal = np.where(refusal == 0, reasons, refusal)  # the first reason stands
     matrix = np.stack([numbers for numbers, _ in columns], axis=1)
-    return _cleared(RecordBatch(stream, _offsets(offset, table.rows), time_ns, keys, matrix, refusal))
+    return without_refused(RecordBatch(stream, _offsets(offset, table.rows), time_ns, keys, matrix, refusal))
 
 
 def _offsets(first: int, rows: int) -> Int64Column:
     return np.arange(first, first + rows, dtype=np.int64)
-
-
-def _cleared(batch: RecordBatch) -> RecordBatch:
-    """Leave nothing of the rows that are refused."""
-    bad = batch.refusal != 0
-    time_ns: Int64Column = np.where(bad, 0, batch.time_ns)
-    length: Int64Column = np.where(bad, 0, batch.key.length)
-    values: Float64Matrix = np.where(bad[:, None], np.nan, batch.values)
-    key = KeyColumn(batch.key.data, batch.key.start, length)
-    return RecordBatch(batch.stream, batch.offset, time_ns, key, values, batch.refusal)
 
 
 def _tables(data: Any, batch_records: int) -> Iterator[Table]:

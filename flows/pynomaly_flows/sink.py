@@ -5,7 +5,8 @@ Always a fixed-partitioned sink: with recovery on, Bytewax does not wait for a d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -13,6 +14,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.telemetry import Telemetry
+from pynomaly.domain.error import DeliveryError
 
 _ONLY_PART = "all"
 
@@ -29,7 +31,8 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
     def write_batch(self, values: list[Sequence[Message]]) -> None:
         """Queue messages; they go out at once and count when the epoch does."""
         for messages in values:
-            self._writer.write(messages)
+            with self._counting_failures():
+                self._writer.write(messages)
             self._unconfirmed += len(messages)
 
     def snapshot(self) -> bytes:
@@ -41,7 +44,8 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
             When one is not: the epoch must not become durable.
         """
         since = perf_counter()
-        self._writer.flush()
+        with self._counting_failures():
+            self._writer.flush()
         self._telemetry.events_delivered(self._name, self._unconfirmed, perf_counter() - since)
         self._unconfirmed = 0
         return self._writer.position()
@@ -49,6 +53,15 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
     def close(self) -> None:
         """Close the writer."""
         self._writer.close()
+
+    @contextmanager
+    def _counting_failures(self) -> Generator[None]:
+        """Tell telemetry of what is refused; the error goes on and stops the flow."""
+        try:
+            yield
+        except DeliveryError as error:
+            self._telemetry.delivery_failed(self._name, error.messages)
+            raise
 
 
 class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):

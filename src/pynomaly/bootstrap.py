@@ -10,34 +10,38 @@ from pathlib import Path
 from typing import assert_never
 
 from pynomaly.application.engine import DetectionResult, Engine, EngineFactory, FlowPlan, Kernels
+from pynomaly.application.event_log import EventLog
 from pynomaly.application.output import Encode, Output
 from pynomaly.application.ports import Message, MessageSink, RecordSource
 from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
-from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource
+from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaConnection, KafkaSource, MemorySource
 from pynomaly.domain.adapted import AdaptedPartFactory
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
 from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
+from pynomaly.domain.recent_ids import mark_repeats
 from pynomaly.domain.record import Stream
 from pynomaly.domain.series import find_slots
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.infrastructure.kernels import KernelLibrary
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
-from pynomaly_connectors.codecs.cloudevents import encode, structured
+from pynomaly_connectors.codecs.cloudevents import encode, keyed_by_id, structured
 from pynomaly_connectors.codecs.json_fast import Scan
 from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 from pynomaly_connectors.codecs.payload import Decoder
 from pynomaly_connectors.datasets import DatasetRecordSource
+from pynomaly_connectors.files.event_file import EventFile
 from pynomaly_connectors.files.source import FileRecordSource
 from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line, value_line
 from pynomaly_connectors.kafka.native.batch import kernels_of
 from pynomaly_connectors.kafka.sink import KafkaMessageSink
 from pynomaly_connectors.kafka.source import KafkaRecordSource
+from pynomaly_connectors.logged_events import LoggedEvents, Undecoded
 from pynomaly_connectors.memory.sink import MemoryMessageSink
 from pynomaly_connectors.memory.source import MemoryRecordSource
 from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
@@ -110,6 +114,7 @@ def plan_of(spec: FlowSpec) -> FlowPlan:
         window=_window(spec),
         series_limit=spec.limits.series,
         fingerprint=spec.fingerprint(),
+        dedupe_horizon=None if spec.dedupe is None else spec.dedupe.horizon,
     )
 
 
@@ -123,6 +128,7 @@ def engine_factory(plan: FlowPlan) -> EngineFactory:
             process=library.fused(render(plan.scoring)),
             find_slots=library.entry(find_slots),
             absorb=library.entry(absorb),
+            mark_repeats=library.entry(mark_repeats),
         )
 
     def engine_for(stream: Stream) -> Engine:
@@ -204,7 +210,7 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
         case MemorySource():
             return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
         case FileSource():
-            return FileRecordSource(spec.source, spec.record, _scan())
+            return FileRecordSource(spec.source, spec.record, _scan(), spec.ids)
         case DatasetSource():
             return DatasetRecordSource(spec.source, spec.record)
         case _:
@@ -212,7 +218,7 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
 
 
 def _json_decoder(spec: FlowSpec, choice: DecoderChoice) -> Decoder:
-    return json_decoder(spec.record, choice, _scan())
+    return json_decoder(spec.record, choice, _scan(), spec.ids)
 
 
 def _scan() -> Scan:
@@ -227,7 +233,15 @@ def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: Path | None) -> tuple[Outpu
         ("late", output.late, partial(_encode_events, (RecordLate,))),
         ("outcomes", output.outcomes, outcome_lines(plan, output.outcomes_of)),
     ]
-    return tuple(Output(name, _sink(name, sink, ledger), encode) for name, sink, encode in chosen if sink is not None)
+    used = [(name, sink, _keyed(sink, encode)) for name, sink, encode in chosen if sink is not None]
+    return tuple(Output(name, _sink(name, sink, ledger), encode) for name, sink, encode in used)
+
+
+def _keyed(sink: SinkSpec, encode: Encode) -> Encode:
+    """Return the encoder whose messages have the key that the output asks for."""
+    if not isinstance(sink, KafkaSink) or sink.key == "series":
+        return encode
+    return lambda result: [keyed_by_id(message) for message in encode(result)]
 
 
 def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
@@ -240,6 +254,31 @@ def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
             return JsonLinesSink(Path(spec.path), _LINES.get(name, structured), ledger)
         case TerminalSink():
             return TerminalMessageSink(sys.stdout)
+        case _:
+            assert_never(spec)
+
+
+def event_log(spec: SinkSpec) -> EventLog:
+    """Return an output as something to be read back.
+
+    Raises
+    ------
+    ConfigError
+        When it is the terminal, which keeps nothing.
+    """
+    match spec:
+        case KafkaSink():
+            shared = spec.model_dump(include=set(KafkaConnection.model_fields))
+            # Every alert becomes an object: there is nothing to be won by reading columns.
+            source = KafkaSource(kind="kafka", topic=spec.topic, reader="portable", **shared)
+            return LoggedEvents(KafkaRecordSource(source, Undecoded()), KafkaMessageSink(spec).where)
+        case MemorySink():
+            memory = MemorySource(kind="memory", topic=spec.topic, broker=spec.broker)
+            return LoggedEvents(MemoryRecordSource(memory, Undecoded()), MemoryMessageSink(spec).where)
+        case FileSink():
+            return EventFile(Path(spec.path))
+        case TerminalSink():
+            raise ConfigError(Problem("output.alerts", "must be a topic or a file to be read back, was the terminal"))
         case _:
             assert_never(spec)
 

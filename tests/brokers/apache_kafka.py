@@ -77,7 +77,8 @@ class ApacheKafka:
             PROPERTIES.format(port=self._port, controller_port=controller_port, folder=folder)
         )
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._configuration)).wait(START_S)
+        named = f"--cluster-id={cluster_id}"  # with an equals sign, for an id may begin with a hyphen
+        self._java("kafka.tools.StorageTool", "format", named, "-c", str(self._configuration)).wait(START_S)
 
     @property
     def bootstrap(self) -> str:

@@ -26,6 +26,8 @@ _SIGNATURES = {
     "rd_kafka_mock_set_controller_id": (c_int, [c_void_p, c_int32]),
     "rd_kafka_mock_topic_delete": (c_int, [c_void_p, c_char_p]),
     "rd_kafka_mock_push_request_errors_array": (c_int, [c_void_p, c_int16, c_size_t, POINTER(c_int)]),
+    "rd_kafka_mock_partition_set_leader": (c_int, [c_void_p, c_char_p, c_int32, c_int32]),
+    "rd_kafka_mock_broker_set_rtt": (c_int, [c_void_p, c_int32, c_int]),
     "rd_kafka_mock_broker_set_down": (c_int, [c_void_p, c_int32]),
     "rd_kafka_mock_broker_set_up": (c_int, [c_void_p, c_int32]),
 }
@@ -63,6 +65,16 @@ class MockCluster:
         """Answer the next requests of an API (Kafka's api key) with these error codes, one each."""
         codes = (c_int * len(errors))(*errors)
         self._check(self._library.rd_kafka_mock_push_request_errors_array(self._cluster, api, len(errors), codes))
+
+    def lead(self, topic: str, partition: int, broker: int) -> None:
+        """Make a broker the leader of a partition."""
+        call = self._library.rd_kafka_mock_partition_set_leader
+        self._check(call(self._cluster, topic.encode(), partition, broker))
+
+    def answer_after(self, milliseconds: int) -> None:
+        """Let every broker take that long for every answer from now on."""
+        for broker in self._brokers:
+            self._check(self._library.rd_kafka_mock_broker_set_rtt(self._cluster, broker, milliseconds))
 
     def go_down(self) -> None:
         """Close every connection and refuse new ones."""

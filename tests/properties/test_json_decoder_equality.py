@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pynomaly.application.spec.dedupe import DedupeSpec, identified_record
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.json_fast import FastJsonDecoder
@@ -31,6 +32,7 @@ RECORDS = [
     _record("iso8601", series=("s", "é"), values=("w", "v")),
     _record("iso8601", series=(), series_from="message_key"),
     _record("ms", time={"from": "message_timestamp"}, values=("v", "t")),
+    identified_record(DedupeSpec(field="s"), _record("ms")),
 ]
 DECODERS = [(FastJsonDecoder(record), PortableJsonDecoder(record)) for record in RECORDS]
 

@@ -23,6 +23,7 @@ from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitted, RecordL
 from pynomaly.domain.kernel import render
 from pynomaly.domain.outcome import Outcome, Reason
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
+from pynomaly.domain.recent_ids import mark_repeats
 from pynomaly.domain.record import KeyColumn, RawRecord, RecordBatch, Stream
 from pynomaly.domain.series import find_slots
 from pynomaly.domain.state import StateImage, join, pack, split, unpack
@@ -83,6 +84,7 @@ _WINDOW = WindowPlan(2_000, 1_000, ("mean",), lateness_ns=500, max_jump_ns=50_00
 _FLOWS = {
     "records": _plan(*_NATIVE, *_ADAPTED, series_limit=8),
     "windows": _plan(*_NATIVE, *_ADAPTED, window=_WINDOW, series_limit=8),
+    "ids": replace(_plan(*_NATIVE, series_limit=8), dedupe_horizon=50),
     "trees": _plan(Part("trees", NativeSource(HALF_SPACE_TREES, _TREES), (0,), _CALIBRATION)),
 }
 _every_flow = pytest.mark.parametrize("flow", _FLOWS)
@@ -91,7 +93,7 @@ _every_flow = pytest.mark.parametrize("flow", _FLOWS)
 @cache
 def _kernels(plan: ScoringPlan) -> Kernels:
     library = KernelLibrary.default()
-    return Kernels(library.fused(render(plan)), library.entry(find_slots), library.entry(absorb))
+    return Kernels(library.fused(render(plan)), *map(library.entry, (find_slots, absorb, mark_repeats)))
 
 
 def _engine(plan: FlowPlan, stream: Stream = _STREAM) -> Engine:
@@ -111,11 +113,12 @@ def _batch(
         np.array(values, np.float64)[:, np.newaxis],
         np.zeros(len(records), np.uint8) if refusal is None else np.fromiter(refusal, np.uint8),
         lambda row: RawRecord(f"record {first_offset + row}".encode()),
+        KeyColumn.of([b"%d" % (first_offset + row) for row in range(len(records))]),
     )
 
 
 def _stream() -> RecordBatch:
-    """Nine series, one more than fits, with spikes, late records, absurd times and records that were no records."""
+    """Nine series, one more than fits, with spikes, late records, absurd times, repeats, and records that are none."""
     random = np.random.default_rng(5)
     times = _STEP_NS * np.arange(_RECORDS) - random.integers(0, 400, _RECORDS)
     times[random.random(_RECORDS) < 0.02] -= 20_000
@@ -123,7 +126,9 @@ def _stream() -> RecordBatch:
     values = random.normal(20.0, 1.0, _RECORDS) + 40.0 * (random.random(_RECORDS) < 0.03)
     keys = [f"pump-{number}" for number in random.integers(0, 9, _RECORDS)]
     refusal = np.where(random.random(_RECORDS) < 0.02, int(Reason.MALFORMED), 0)
-    return _batch(*zip(keys, times.tolist(), values.tolist(), strict=True), refusal=refusal)
+    batch = _batch(*zip(keys, times.tolist(), values.tolist(), strict=True), refusal=refusal)
+    back = random.integers(0, 2, _RECORDS) * random.integers(0, 100, _RECORDS)
+    return replace(batch, source_id=KeyColumn.of([b"%d" % number for number in np.arange(_RECORDS) - back]))
 
 
 def _cut(whole: RecordBatch, sizes: Iterable[int]) -> Iterator[RecordBatch]:
@@ -237,6 +242,35 @@ def test_a_series_too_many_is_rejected() -> None:
     raw = RawRecord(b"record 12")
     assert result.events == (RecordRejected(expected, "pumps", _STREAM, 12, Reason.SERIES_LIMIT, raw),)
     assert engine.series_count == 2
+
+
+def test_a_repeat_is_no_record_at_all() -> None:
+    """It is counted, and neither judged, nor learned, nor told, nor does it bring a series or a time."""
+    plan = replace(_plan(*_NATIVE), dedupe_horizon=2)
+    engine, single = _engine(plan), _engine(plan)
+    twice = _batch(("a", 1, 1.0), ("b", 10**15, 1.0), ("a", 2, 2.0), ("a", 3, 3.0))
+    twice = replace(twice, source_id=KeyColumn.of([b"x", b"x", b"y", b"y"]))
+    result = engine.process(twice)
+    warming, repeated = Reason.DETECTOR_WARMING, Reason.REPEATED_ID
+    assert result.outcomes.reason.tolist() == [warming, repeated, warming, repeated]
+    assert [Reason(reason).outcome.label for reason in result.outcomes.reason[:2]] == ["warming", "duplicate"]
+    assert result.events == ()
+    assert engine.series_count == 1
+    assert processed(result, 0.1).newest_time_ns == 2
+    once = replace(_batch(("a", 1, 1.0), ("a", 2, 2.0)), offset=np.array([0, 3]))
+    single.process(replace(once, source_id=KeyColumn.of([b"x", b"y"])))
+    states = [unpack(one.snapshot()).sections for one in (engine, single)]
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in ("series", "scoring", "ids"))
+
+
+def test_the_repeat_of_a_rejected_record_is_rejected_again() -> None:
+    """Only records that count are remembered: a corrected record may come under the id of a bad one."""
+    engine = _engine(replace(_plan(*_NATIVE), dedupe_horizon=9))
+    bad, good = int(Reason.NOT_A_NUMBER), 0
+    batch = _batch(*(("a", time, 1.0) for time in range(4)), refusal=[bad, bad, good, bad])
+    result = engine.process(replace(batch, source_id=KeyColumn.of([b"x"] * 4)))
+    assert result.outcomes.reason.tolist() == [bad, bad, Reason.DETECTOR_WARMING, Reason.REPEATED_ID]
+    assert [event.offset for event in result.events] == [0, 1]
 
 
 def test_a_late_record_is_told_with_its_values() -> None:
@@ -357,7 +391,9 @@ def test_a_restored_engine_needs_no_other_machine_code(flow: str) -> None:
     """Every kernel is called with the same types before and after a restart, however the tables grow."""
     plan = _FLOWS[flow]
     plain = _kernels(plan.scoring)
-    calls: dict[str, list[tuple[object, ...]]] = {"process": [], "find_slots": [], "absorb": []}
+    calls: dict[str, list[tuple[object, ...]]] = {"process": [], "find_slots": [], "absorb": [], "mark_repeats": []}
+    unused = {"absorb"} if plan.window is None else set[str]()
+    unused |= {"mark_repeats"} if plan.dedupe_horizon is None else set()
     watched = Kernels(**{name: _recorded(getattr(plain, name), seen) for name, seen in calls.items()})
     first, second, third = _cut(_stream(), [500, 500, 500])
     fresh = Engine(plan, _STREAM, watched)
@@ -372,4 +408,4 @@ def test_a_restored_engine_needs_no_other_machine_code(flow: str) -> None:
     fresh.process(second)
     fresh.process(third)
     for name, seen in calls.items():
-        assert len(set(seen)) == (0 if name == "absorb" and plan.window is None else 1), name
+        assert len(set(seen)) == (0 if name in unused else 1), name

@@ -222,8 +222,8 @@ def test_written_and_read_back_it_is_the_same_flow() -> None:
 # What is said of bad flows
 
 SECTIONS = (
-    "flow, description, source, record, window, detectors, combine, persistence, alert, output, limits, checkpoint, "
-    "metrics"
+    "flow, description, source, record, dedupe, window, detectors, combine, persistence, alert, output, limits, "
+    "checkpoint, metrics"
 )
 KAFKA_KEYS = (
     "bootstrap, client, timeout_s, kind, topic, group, start, out_of_range, tombstones, format, reader, decoder, "

@@ -94,6 +94,7 @@ def test_a_tee_tells_all_everything() -> None:
     tee.checkpoint_written(_STREAM, 0.1, 3)
     tee.checkpoint_stalled(0.2)
     tee.events_delivered("alerts", 4, 0.3)
+    tee.delivery_failed("alerts", 2)
     tee.model_refitted("part")
     tee.model_refit_failed("part")
     told = {name for name in vars(Telemetry) if not name.startswith("_")}

@@ -57,6 +57,13 @@ def encode(event: Event) -> Message:
             assert_never(event)
 
 
+def keyed_by_id(message: Message) -> Message:
+    """Return an event under its id as key, in the attribute that tells the key as well."""
+    identity = dict(message.headers)["ce_id"]
+    headers = ((name, identity if name == "ce_partitionkey" else value) for name, value in message.headers)
+    return Message(message.value, identity, tuple(headers))
+
+
 def structured(message: Message) -> bytes:
     """Return a CloudEvent from `encode` in structured mode: one JSON object on one line, for files."""
     attributes: dict[str, object] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from pynomaly.domain.outcome import Reason
-from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
+from pynomaly.domain.record import Float64Matrix, Int64Column, KeyColumn, RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import RawBatch
 
 
@@ -50,3 +51,12 @@ def assemble(stream: Stream, raw: RawBatch, rows: Sequence[Row], fields: int) ->
         np.array([row.reason for row in rows], np.uint8),
         raw.record,
     )
+
+
+def without_refused(batch: RecordBatch) -> RecordBatch:
+    """Leave nothing of the rows that are refused."""
+    bad = batch.refusal != 0
+    time_ns: Int64Column = np.where(bad, 0, batch.time_ns)
+    length: Int64Column = np.where(bad, 0, batch.key.length)
+    values: Float64Matrix = np.where(bad[:, None], np.nan, batch.values)
+    return replace(batch, time_ns=time_ns, key=KeyColumn(batch.key.data, batch.key.start, length), values=values)

@@ -15,6 +15,7 @@ from pynomaly.domain.error import UnavailableError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.csv_rows import Cells, CsvDecoder, split_rows
 from pynomaly_connectors.codecs.fields import is_utf8
+from pynomaly_connectors.codecs.identified import IdentifiedCsvDecoder
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
 from pynomaly_connectors.files.lines import LineBlock
 
@@ -103,6 +104,8 @@ class CsvLines:
         Most records made at once.
     header
         Column names, where reading goes on behind them.
+    ids
+        How the ids of records are read; None: they have none.
 
     Raises
     ------
@@ -113,24 +116,32 @@ class CsvLines:
     """
 
     def __init__(
-        self, stream: Stream, spec: RecordSpec, delimiter: str, batch_records: int, header: list[str] | None
+        self,
+        stream: Stream,
+        spec: RecordSpec,
+        delimiter: str,
+        batch_records: int,
+        header: list[str] | None,
+        ids: RecordSpec | None = None,
     ) -> None:
         self._stream = stream
         self._spec = spec
+        self._ids = ids
         self._delimiter = delimiter
         self._batch_records = batch_records
         self._lines: list[bytes] = []  # not used up: an open quote, or more than one batch
         self._ends: list[int] = []
         self.pending = False
         self.header: list[str] | None = None
-        self._decoder: CsvDecoder | None = None
+        self._decoder: CsvDecoder | IdentifiedCsvDecoder | None = None
         if header is not None:
             self._begin(header)
 
-    def _begin(self, header: list[str]) -> CsvDecoder:
+    def _begin(self, header: list[str]) -> None:
         self.header = header
-        self._decoder = CsvDecoder(self._spec, header, self._stream.name)
-        return self._decoder
+        records = CsvDecoder(self._spec, header, self._stream.name)
+        ids = None if self._ids is None else CsvDecoder(self._ids, header, self._stream.name)
+        self._decoder = records if ids is None else IdentifiedCsvDecoder(records, ids)
 
     def take(self, block: LineBlock, offset: int, *, ended: bool) -> Taken:
         """Decode further lines."""

@@ -39,6 +39,8 @@ class FileRecordSource:
         The shape of the records.
     scan
         Compiled scanner for the fast JSON decoder.
+    ids
+        How the ids of records are read; None: they have none.
 
     Raises
     ------
@@ -46,12 +48,15 @@ class FileRecordSource:
         When series keys are to come from message keys, which files have not.
     """
 
-    def __init__(self, spec: FileSource, record: RecordSpec, scan: Scan = compiled_scan) -> None:
+    def __init__(
+        self, spec: FileSource, record: RecordSpec, scan: Scan = compiled_scan, ids: RecordSpec | None = None
+    ) -> None:
         if record.series_from == "message_key":
             raise ConfigError(Problem("record.series_from", "must be 'fields' for files, was 'message_key'"))
         self._spec = spec
         self._record = record
         self._scan = scan
+        self._ids = ids
         self._keep_open = True
 
     @property
@@ -118,9 +123,9 @@ class FileRecordSource:
 
     def _lines(self, path: str, stream: Stream, begin: FilePosition) -> LineFormat:
         if self._format(path) == "jsonl":
-            return JsonLines(stream, json_decoder(self._record, self._spec.decoder, self._scan))
+            return JsonLines(stream, json_decoder(self._record, self._spec.decoder, self._scan, self._ids))
         spec = self._spec
-        return CsvLines(stream, self._record, spec.delimiter, spec.batch_records, begin.header)
+        return CsvLines(stream, self._record, spec.delimiter, spec.batch_records, begin.header, self._ids)
 
     def _format(self, path: str) -> Format:
         told = self._spec.format or FORMAT_OF_SUFFIX.get(content_suffix(path))

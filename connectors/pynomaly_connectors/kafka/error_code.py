@@ -38,6 +38,17 @@ TOPIC_UNKNOWN: Final = frozenset(
 #: The topic cannot be used by us.
 TOPIC_REFUSED: Final = TOPIC_UNKNOWN | {KafkaError.TOPIC_AUTHORIZATION_FAILED}
 
+#: A fetch that fails so is repeated by the client, most of the time with success.
+FETCH_FAULT: Final = frozenset(
+    {
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        KafkaError.THROTTLING_QUOTA_EXCEEDED,
+    }
+)
+
 #: A later attempt may be answered, whatever the code's own retriable flag says.
 NOT_YET: Final = TOPIC_UNKNOWN | {
     KafkaError._ALL_BROKERS_DOWN,

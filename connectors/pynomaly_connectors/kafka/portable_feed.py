@@ -26,9 +26,10 @@ from pynomaly.application.spec.source import KafkaSource
 from pynomaly_connectors.codecs.payload import RawBatch
 from pynomaly_connectors.kafka.client import connect, consumer_settings
 from pynomaly_connectors.kafka.cluster import Topic, ask, refused_topic
-from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, OFFSET_OUT_OF_RANGE
+from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, FETCH_FAULT, OFFSET_OUT_OF_RANGE
 from pynomaly_connectors.kafka.feed import OffsetOutOfRangeError, check_fault, tell_failed_commit
 from pynomaly_connectors.kafka.message_batch import raw_batch
+from pynomaly_connectors.kafka.passing_fault import PassingFaults
 from pynomaly_connectors.kafka.topic_watch import TopicWatch
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
@@ -77,6 +78,7 @@ class PortableFeed:
         self._consumer = connect(Consumer, consumer_settings(source) | callbacks)
         self._lanes: dict[int, _Lane] = {}
         self._turned_away: set[int] = set()
+        self._passing = PassingFaults(source, clock)
         self._probed_at = clock()
         self._lock = Lock()
 
@@ -159,6 +161,7 @@ class PortableFeed:
         messages, lane.messages = lane.messages[:limit], lane.messages[limit:]
         if messages:
             self._turned_away.clear()
+            self._passing.clear(partition)
         if lane.paused and not lane.messages:
             lane.paused = False
             self._consumer.resume([self._at(partition)])
@@ -218,6 +221,8 @@ class PortableFeed:
             case code, int(partition), int(offset) if code == OFFSET_OUT_OF_RANGE:
                 if partition in self._lanes:  # its owner is told, behind the records that it still has
                     self._lanes[partition].gone = offset
+            case code, int(partition), _ if code in FETCH_FAULT and partition in self._lanes:
+                self._passing.add(partition, error)
             case _:
                 check_fault(self._source, error, of_the_topic=message.topic() is not None)
 

@@ -17,6 +17,7 @@ from pynomaly_connectors.kafka.error_code import TOO_LARGE
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
 _SERVE_S = 0.05
+_SETTLING_S = 0.5  # for the reports that come with a failure or shortly after it
 _GRACE_S = 5.0  # librdkafka may report an expiry some seconds after it
 _NOTHING_TO_RESUME = b"{}"
 
@@ -74,6 +75,7 @@ class KafkaMessageWriter:
         self._trouble = Trouble(spec, clock)
         self._producer = connect(Producer, producer_settings(spec) | {"error_cb": self._trouble.report})
         self._failure: DeliveryError | None = None
+        self._settled = False
 
     def write(self, messages: Sequence[Message]) -> None:
         """Queue messages in order; waits while the queue is full.
@@ -136,8 +138,12 @@ class KafkaMessageWriter:
                 return
 
     def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
-        if error is not None and self._failure is None:
-            self._failure = DeliveryError(self._text(error, message.value() or b"", message.partition()))
+        if error is None:
+            return
+        if self._failure is None:
+            text = self._text(error, message.value() or b"", message.partition())
+            self._failure = DeliveryError(text, messages=0)
+        self._failure.messages += 1
 
     def _text(self, error: KafkaError, value: bytes, partition: int | None) -> str:
         where = self._spec.topic if partition is None or partition < 0 else f"{self._spec.topic}[{partition}]"
@@ -154,5 +160,11 @@ class KafkaMessageWriter:
         return self._failure
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+        if self._failure is None:
+            return
+        if not self._settled:
+            self._settled = True
+            self._producer.flush(_SETTLING_S)  # what is acknowledged all the same is no failure
+            self._producer.purge()
+            self._producer.flush(_SERVE_S)
+        raise self._failure

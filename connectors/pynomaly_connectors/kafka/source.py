@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,10 @@ from threading import Lock
 
 import numpy as np
 
+from pynomaly.application.event_log import Start
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
-from pynomaly.application.spec.start import Place
+from pynomaly.application.spec.start import Place, TopicEnd
 from pynomaly.domain.error import ConfigError, Problem, TransientError, UnavailableError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import Decoder, RawBatch
@@ -111,7 +113,16 @@ class KafkaRecordSource:
         return KafkaRecordSource(spec, self._decoder, self._clock, self._kernels, until=end, start_key="--from")
 
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
-        """Open a partition after ``position``, or at `start` when it is None.
+        """Open a partition after ``position``, or at `start` when it is None; raises as `open_before`."""
+        return self.open_before(partition, position, 0, bounded=bounded)[0]
+
+    def open_before(
+        self, partition: str, position: bytes | None, records: int, *, start: Start | None = None, bounded: bool
+    ) -> tuple[PartitionReader, int]:
+        """Open a partition up to ``records`` offsets before ``position``, as far as the log still holds them.
+
+        ``start`` stands for that of the flow where there is no position. Return the reader, and the offset of the
+        position.
 
         Raises
         ------
@@ -128,30 +139,32 @@ class KafkaRecordSource:
             stream = Stream(topic.name, _number(partition, topic), topic.id)
             feed = self._feed or self._connect(topic, bounded=bounded)
             self._feed = feed
+            opening = _Opening(position, self._spec.start if start is None else start, records, bounded)
             try:
-                reader = self._reader(feed, topic, stream, position, bounded=bounded)
+                opened = self._reader(feed, topic, stream, opening)
                 self._open.add(stream.partition)
             finally:
                 self._close_unused()
-        return reader
+        return opened
 
-    def _reader(
-        self, feed: Feed, topic: Topic, stream: Stream, position: bytes | None, *, bounded: bool
-    ) -> KafkaPartitionReader:
+    def _reader(self, feed: Feed, topic: Topic, stream: Stream, opening: _Opening) -> tuple[KafkaPartitionReader, int]:
+        """Return a reader, and the offset of the position; the reader may begin before that."""
         places = Places(topic, feed.watermarks, partial(self._look_up, topic), self._start_key)
-        wanted = self._wanted(places, stream, position)
+        wanted = self._wanted(places, stream, opening)
         log = Log(stream, *feed.watermarks(stream.partition))
         if wanted is None:
             wanted = log.low
         self._lost.recall(stream)
         offset = wanted if log.holds(wanted) else self._lost.pass_over(log, wanted)
-        end = log.high if bounded else None
+        end = log.high if opening.bounded else None
         if end is not None and self._until is not None:
             end = places.end(self._until, stream.partition, end)
-        feed.add(stream.partition, offset)
+        first = max(log.low, offset - opening.records_before)
+        feed.add(stream.partition, first)
         release = partial(self._release, stream.partition)
         decoder = with_tombstones(self._decoder, self._spec.tombstones)
-        return KafkaPartitionReader(feed, decoder, stream, offset, end, self._lost, release, offset - wanted)
+        skipped = offset - wanted
+        return KafkaPartitionReader(feed, decoder, stream, first, end, self._lost, release, skipped), offset
 
     def _connect(self, topic: Topic, *, bounded: bool) -> Feed:
         if self._spec.reader != "portable":
@@ -164,9 +177,9 @@ class KafkaRecordSource:
                 _log.warning("kafka_reader_portable", extra={"reason": str(missing)})
         return PortableFeed(self._spec, topic, self._clock, bounded=bounded)
 
-    def _wanted(self, places: Places, stream: Stream, position: bytes | None) -> int | None:
+    def _wanted(self, places: Places, stream: Stream, opening: _Opening) -> int | None:
         """Return the offset that a partition is to go on from, held or not; None: its first one."""
-        start, topic = self._spec.start, places.topic
+        position, start, topic = opening.position, opening.start, places.topic
         if position is None and start != "earliest":
             # A partition that the ledger does not name came later; nobody asked to skip any of it.
             partitions = topic.partitions if self._ledger is not None else (stream.partition,)
@@ -192,6 +205,16 @@ class KafkaRecordSource:
         if not self._open and self._feed is not None:
             self._feed.close()
             self._feed = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Where a partition is opened: after a position, else at a start, and as many records before."""
+
+    position: bytes | None
+    start: TopicEnd | Place
+    records_before: int
+    bounded: bool
 
 
 class KafkaPartitionReader:

@@ -8,6 +8,7 @@ from typing import assert_never
 
 import numpy as np
 
+from pynomaly.application.event_log import Start
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import MemorySource
 from pynomaly.application.spec.start import Place
@@ -56,16 +57,25 @@ class MemoryRecordSource:
 
     def open(self, partition: str, position: bytes | None, *, bounded: bool) -> PartitionReader:
         """Open a partition after ``position``, or at the first record without one."""
+        return self.open_before(partition, position, 0, bounded=bounded)[0]
+
+    def open_before(
+        self, partition: str, position: bytes | None, records: int, *, start: Start = "earliest", bounded: bool
+    ) -> tuple[PartitionReader, int]:
+        """Open a partition up to ``records`` offsets before ``position`` or ``start``; return that offset as well."""
         for stream in self._broker.streams(self._spec.topic):
             if partition == f"{stream.name}:{stream.partition}":
                 log = self._broker.log(stream)
-                begin = self._offset(self._begin, stream, log.low)
-                offset = begin if position is None else log.first_offset(position, "earliest")
+                begin = self._begin if start == "earliest" else None
+                at_start = self._offset(begin, stream, log.first_offset(None, start))
+                offset = at_start if position is None else log.first_offset(position, "earliest")
                 if not log.holds(offset):
                     raise log.out_of_range(offset)
+                first = max(log.low, offset - records)
                 end = min(log.high, self._offset(self._until, stream, log.high)) if bounded else None
                 decoder = with_tombstones(self._decoder, self._spec.tombstones)
-                return MemoryPartitionReader(self._broker, decoder, self._spec.batch_records, stream, offset, end)
+                limit = self._spec.batch_records
+                return MemoryPartitionReader(self._broker, decoder, limit, stream, first, end), offset
         raise UnavailableError(f"partition {partition} must be one of {self.partitions()}")
 
     def _offset(self, place: Place | None, stream: Stream, otherwise: int) -> int:

@@ -17,7 +17,8 @@ from pynomaly.domain.error import StateError
 from pynomaly.domain.event import Event
 from pynomaly.domain.outcome import Outcomes
 from pynomaly.domain.plan import AdaptedSource, ScoringPlan
-from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, RecordBatch, Stream
+from pynomaly.domain.recent_ids import MarkRepeats, RecentIds, mark_repeats
+from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, KeyColumn, RecordBatch, Stream
 from pynomaly.domain.report import Reporter
 from pynomaly.domain.scoring import ProcessKernel, Scoring
 from pynomaly.domain.series import FindSlots, SeriesIndex, SeriesKeys, find_slots
@@ -47,6 +48,8 @@ class FlowPlan:
         Most series one stream may hold.
     fingerprint
         Hash of all of this as the operator wrote it; state of another fingerprint is refused.
+    dedupe_horizon
+        How many of the last records' ids are remembered, to tell records that were sent twice; None looks for none.
     """
 
     name: str
@@ -55,6 +58,7 @@ class FlowPlan:
     window: WindowPlan | None = None
     series_limit: int = 1_000_000
     fingerprint: str = ""
+    dedupe_horizon: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Kernels:
     process: ProcessKernel
     find_slots: FindSlots = find_slots
     absorb: AbsorbKernel = absorb
+    mark_repeats: MarkRepeats = mark_repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ class Engine:
         self._plan = plan
         self._stream = stream
         self._series = SeriesIndex(plan.series_limit, kernels.find_slots)
+        horizon = plan.dedupe_horizon
+        self._recent = None if horizon is None else RecentIds(horizon, kernels.mark_repeats)
         self._scoring = Scoring(plan.scoring, kernels.process)
         self._windows = None if plan.window is None else Windows(plan.window, len(plan.fields), kernel=kernels.absorb)
         self._adapted = _adapted_parts(plan, stream)
@@ -151,6 +158,8 @@ class Engine:
         """
         self._advance(batch)
         refusal = batch.refusal.copy()
+        if self._recent is not None:
+            self._recent.mark(_ids(batch), refusal)
         slot = self._series.slots(batch.key, refusal)
         if self._windows is None:
             return self._process_records(batch, slot, refusal)
@@ -164,6 +173,8 @@ class Engine:
         }
         if self._windows is not None:
             images["windows"] = self._windows.snapshot()
+        if self._recent is not None:
+            images["ids"] = self._recent.snapshot()
         images.update({f"part {name}": part.snapshot() for name, part in self._adapted.items()})
         header = {
             "version": _STATE_VERSION,
@@ -190,6 +201,8 @@ class Engine:
         self._scoring.restore(images["scoring"])
         if self._windows is not None:
             self._windows.restore(images["windows"])
+        if self._recent is not None:
+            self._recent.restore(images["ids"])
         for name, part in self._adapted.items():
             part.restore(images[f"part {name}"])
         self._progress = _Progress(int(str(image.header["last_offset"])), int(str(image.header["records"])))
@@ -269,6 +282,8 @@ class Engine:
         needed = {"series", "scoring", *(f"part {name}" for name in self._adapted)}
         if self._windows is not None:
             needed.add("windows")
+        if self._recent is not None:
+            needed.add("ids")
         if saved != needed:
             raise StateError(
                 f"saved state of {self._stream}: parts must be {sorted(needed)}, were {sorted(saved)}; "
@@ -292,6 +307,12 @@ class Engine:
                     f"saved state of {self._stream}: {name} must be {value!r}, was {header.get(name)!r}: "
                     "it was saved by another flow or of another stream"
                 )
+
+
+def _ids(batch: RecordBatch) -> KeyColumn:
+    if batch.source_id is None:
+        raise TypeError("batch must have the ids of its records: the flow looks for repeats")
+    return batch.source_id
 
 
 def _in_order(*kinds: Iterable[Event]) -> tuple[Event, ...]:

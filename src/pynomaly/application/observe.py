@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from pynomaly.application.engine import DetectionResult, Engine
 from pynomaly.application.telemetry import BatchProcessed, Telemetry
 from pynomaly.domain.event import ModelRefitFailed, ModelRefitted
 from pynomaly.domain.outcome import Level, Outcome, Reason
+
+_UNUSED: Final = (Outcome.REJECTED, Outcome.IGNORED, Outcome.DUPLICATE)
 
 
 def observe(result: DetectionResult, engine: Engine, seconds: float, telemetry: Telemetry) -> None:
@@ -36,7 +40,7 @@ def processed(result: DetectionResult, seconds: float) -> BatchProcessed:
     batch = result.batch
     outcomes = result.outcomes if result.windows is None else result.windows.outcomes
     heights = np.bincount(outcomes.level, minlength=len(Level))
-    accepted = batch.time_ns[~np.isin(result.outcomes.outcome, (Outcome.REJECTED, Outcome.IGNORED))]
+    accepted = batch.time_ns[~np.isin(result.outcomes.outcome, _UNUSED)]
     return BatchProcessed(
         stream=batch.stream,
         seconds=seconds,

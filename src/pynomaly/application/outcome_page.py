@@ -17,6 +17,7 @@ from pynomaly.domain.outcome import EXPLANATIONS, Reason
 #: Reasons in the order in which they are judged, with the keys of a flow that decide about each.
 PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
     Reason.TOMBSTONE: ("source.tombstones",),
+    Reason.REPEATED_ID: ("dedupe.field", "dedupe.horizon"),
     Reason.NO_PAYLOAD: ("source.tombstones",),
     Reason.TOO_LARGE: ("record.max_bytes",),
     Reason.MALFORMED: ("source.format", "source.delimiter"),
@@ -26,6 +27,7 @@ PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
     Reason.BAD_SERIES: ("record.series", "record.series_from"),
     Reason.NOT_A_NUMBER: ("record.values",),
     Reason.NOT_FINITE: ("record.values",),
+    Reason.BAD_ID: ("dedupe.field",),
     Reason.SERIES_LIMIT: ("limits.series",),
     Reason.TIME_JUMP: ("window.max_jump",),
     Reason.BEHIND_WATERMARK: ("window.lateness",),
@@ -45,10 +47,10 @@ _HEAD: Final = """\
 # Outcomes and reasons
 
 Every record has exactly one outcome, with one reason. So has every closed window, and where a flow has windows its
-records are only `windowed`, `late`, `rejected` or `ignored`. The two words stand in the lines of `output.outcomes`, in
-the header `pynomaly.reason` of dead letters, in what `pynomaly detect` and the SDK return, in the counts of the command
-line and in the labels of [`pynomaly_outcomes_total` and `pynomaly_windows_total`](metrics.md). This page is made from
-the program's own list; a word that is not here does not occur.
+records are only `windowed`, `late`, `rejected`, `duplicate` or `ignored`. The two words stand in the lines of
+`output.outcomes`, in the header `pynomaly.reason` of dead letters, in what `pynomaly detect` and the SDK return, in the
+counts of the command line and in the labels of [`pynomaly_outcomes_total` and `pynomaly_windows_total`](metrics.md).
+This page is made from the program's own list; a word that is not here does not occur.
 
 A record stops at the first of these that applies to it:
 
@@ -59,7 +61,8 @@ _REASONS: Final = """
 ## Reasons
 
 In the order of the table above; where several rules hold a record back, the first one is told. Among the fields of a
-record the time is read first, then the series, then the values: a missing value is told only where the time was good.
+record the time is read first, then the series, then the values, then the id: a missing value is told only where the
+time was good.
 
 | outcome | reason | meaning | decided by |
 |---|---|---|---|

@@ -157,6 +157,11 @@ class Tee:
         for listener in self._listeners:
             listener.events_delivered(output, count, seconds)
 
+    def delivery_failed(self, output: str, count: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.delivery_failed(output, count)
+
     def model_refitted(self, part: str) -> None:
         """Tell all."""
         for listener in self._listeners:

@@ -83,6 +83,10 @@ class Telemetry(Protocol):
         """Take note of events that are durable at an output, and how long that was waited for [s]."""
         ...
 
+    def delivery_failed(self, output: str, count: int) -> None:
+        """Take note of events that an output has not confirmed, and never will."""
+        ...
+
     def model_refitted(self, part: str) -> None:
         """Take note that a newly fitted model took over."""
         ...
@@ -120,6 +124,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def events_delivered(self, output: str, count: int, seconds: float) -> None:
+        """Do nothing."""
+
+    def delivery_failed(self, output: str, count: int) -> None:
         """Do nothing."""
 
     def model_refitted(self, part: str) -> None:

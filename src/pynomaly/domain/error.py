@@ -68,4 +68,16 @@ class TransientError(PynomalyError):
 
 
 class DeliveryError(TransientError):
-    """An event could not be delivered; its epoch must not become durable."""
+    """Events could not be delivered; their epoch must not become durable.
+
+    Parameters
+    ----------
+    text
+        What must hold, and what to do.
+    messages
+        How many were not confirmed.
+    """
+
+    def __init__(self, text: str, messages: int = 1) -> None:
+        self.messages = messages
+        super().__init__(text)

@@ -3,14 +3,15 @@
 A record stops at the first row of this table that applies to it:
 
 1. *ignored*: it carries nothing to judge, and the flow says that this is no fault;
-2. *rejected*: the record itself cannot be used (the decoder's reasons);
-3. *late*: every window that should hold it has closed;
-4. *windowed*: it went into a window; the window is scored when it closes;
-5. *warming*: no detector of its series knows enough to judge it;
-6. *suppressed*: the evidence would have been enough, but a rule of the flow holds it back, judged in
+2. *duplicate*: a record with the id that its producer gave it came before;
+3. *rejected*: the record itself cannot be used (the decoder's reasons);
+4. *late*: every window that should hold it has closed;
+5. *windowed*: it went into a window; the window is scored when it closes;
+6. *warming*: no detector of its series knows enough to judge it;
+7. *suppressed*: the evidence would have been enough, but a rule of the flow holds it back, judged in
    the order direction, minimum deviation, persistence, refractory;
-7. *anomalous*: it alerts at a level;
-8. *normal*: anything else.
+8. *anomalous*: it alerts at a level;
+9. *normal*: anything else.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Outcome(IntEnum):
     LATE = 5
     REJECTED = 6
     IGNORED = 7
+    DUPLICATE = 8
 
     @property
     def label(self) -> str:
@@ -66,7 +68,9 @@ class Reason(IntEnum):
     TOO_LARGE = 68
     TIME_JUMP = 69
     SERIES_LIMIT = 70
+    BAD_ID = 75
     TOMBSTONE = 80
+    REPEATED_ID = 90
 
     @property
     def label(self) -> str:
@@ -103,7 +107,9 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.TOO_LARGE: "the payload is larger than the flow allows",
     Reason.TIME_JUMP: "the event time lies further from that of its stream than the flow allows",
     Reason.SERIES_LIMIT: "the stream already holds as many series as the flow allows",
+    Reason.BAD_ID: "the id that tells repeats is empty, too long or not a string or integer",
     Reason.TOMBSTONE: "the record has no payload (a tombstone), which the flow takes for no fault",
+    Reason.REPEATED_ID: "a record with this id came before in the same input partition, within the flow's horizon",
 }
 
 _OUTCOME_BY_TENS = {
@@ -116,6 +122,7 @@ _OUTCOME_BY_TENS = {
     6: Outcome.REJECTED,
     7: Outcome.REJECTED,
     8: Outcome.IGNORED,
+    9: Outcome.DUPLICATE,
 }
 
 

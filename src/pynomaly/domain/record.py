@@ -65,6 +65,10 @@ class KeyColumn:
         begin = int(self.start[row])
         return self.data[begin : begin + int(self.length[row])].tobytes()
 
+    def slice(self, start: int, stop: int) -> KeyColumn:
+        """Return rows ``start:stop`` as views of the same buffer."""
+        return KeyColumn(self.data, self.start[start:stop], self.length[start:stop])
+
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
@@ -100,6 +104,9 @@ class RecordBatch:
         ``(n,)`` a `Reason` of outcome *rejected* or *ignored*, or 0 for an accepted row.
     raw
         Row -> the record as it arrived; asked for refused rows only.
+    source_id
+        ``(n,)`` ids that the producer gave the records, empty where one cannot be read; None unless the flow looks for
+        repeats.
     """
 
     stream: Stream
@@ -109,6 +116,7 @@ class RecordBatch:
     values: Float64Matrix
     refusal: ByteColumn
     raw: Callable[[int], RawRecord] = nothing_kept
+    source_id: KeyColumn | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -124,8 +132,9 @@ class RecordBatch:
             self.stream,
             self.offset[rows],
             self.time_ns[rows],
-            KeyColumn(self.key.data, self.key.start[rows], self.key.length[rows]),
+            self.key.slice(start, stop),
             self.values[rows],
             self.refusal[rows],
             lambda row: self.raw(row + start),
+            None if self.source_id is None else self.source_id.slice(start, stop),
         )

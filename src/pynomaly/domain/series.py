@@ -12,6 +12,7 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from pynomaly.domain.byte_hash import hash_bytes
 from pynomaly.domain.error import StateError
 from pynomaly.domain.jit import compiled
 from pynomaly.domain.outcome import Reason
@@ -20,8 +21,6 @@ from pynomaly.domain.state import StateImage
 
 _SERIES_LIMIT = int(Reason.SERIES_LIMIT)
 _FREE: Final = -1
-_FNV_OFFSET: Final = np.uint64(14695981039346656037)
-_FNV_PRIME: Final = np.uint64(1099511628211)
 
 FindSlots = Callable[..., int]
 
@@ -50,7 +49,7 @@ def find_slots(
         if refusal[i] != 0:
             slot[i] = 0
             continue
-        code = _hash(data, start[i], length[i])
+        code = hash_bytes(data, start[i], length[i])
         place = np.int64(code & np.uint64(mask))
         while table_slot[place] >= 0 and not (
             table_hash[place] == code and _equal(data, start[i], length[i], keys, key_end, table_slot[place])
@@ -72,15 +71,6 @@ def find_slots(
             fill[0] = count + 1
         slot[i] = table_slot[place]
     return len(start)
-
-
-@compiled
-def _hash(data: ByteColumn, start: int, length: int) -> np.uint64:
-    """FNV-1a, 64 bits (Fowler, Noll and Vo)."""
-    code = _FNV_OFFSET
-    for position in range(start, start + length):
-        code = (code ^ np.uint64(data[position])) * _FNV_PRIME
-    return code
 
 
 @compiled

@@ -16,10 +16,11 @@ from pynomaly.application.spec.source import KafkaSource
 from pynomaly_connectors.codecs.payload import RawBatch
 from pynomaly_connectors.kafka.client import LIBRARY_LOG, Settings, consumer_settings
 from pynomaly_connectors.kafka.cluster import Topic, ask, refused_topic
-from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, OFFSET_OUT_OF_RANGE, TOPIC_REFUSED
+from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, FETCH_FAULT, OFFSET_OUT_OF_RANGE, TOPIC_REFUSED
 from pynomaly_connectors.kafka.feed import OffsetOutOfRangeError, check_fault, tell_failed_commit
 from pynomaly_connectors.kafka.native.batch import Fault, MessageKernels
 from pynomaly_connectors.kafka.native.consumer import NativeConsumer
+from pynomaly_connectors.kafka.passing_fault import PassingFaults
 from pynomaly_connectors.kafka.topic_watch import TopicWatch
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
@@ -72,6 +73,7 @@ class NativeFeed:
         self._consumer = NativeConsumer(settings, self._told, self._committed, _log_line, kernels)
         self._ends: dict[int, int] = {}
         self._faults: dict[int, Fault] = {}
+        self._passing = PassingFaults(source, clock)
         self._served_at = self._probed_at = clock()
         self._lock = Lock()
 
@@ -121,6 +123,7 @@ class NativeFeed:
                 self._judge(partition, fault, read=len(raw))
         if len(raw) > 0:
             self._trouble.clear()
+            self._passing.clear(partition)
             return raw
         return None
 
@@ -159,6 +162,9 @@ class NativeFeed:
     def _check(self, partition: int, fault: Fault) -> None:
         if fault.error.code() == OFFSET_OUT_OF_RANGE:
             raise OffsetOutOfRangeError(partition, fault.offset)
+        if fault.error.code() in FETCH_FAULT:
+            self._passing.add(partition, fault.error)
+            return
         check_fault(self._source, fault.error, of_the_topic=True)
 
     def _told(self, error: KafkaError) -> None:

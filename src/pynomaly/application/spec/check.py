@@ -8,6 +8,7 @@ from typing import Final, cast
 from pynomaly.application.spec.alert import AlertSpec
 from pynomaly.application.spec.complaint import Complaint, one_of
 from pynomaly.application.spec.dataset import DATASET_RECORDS
+from pynomaly.application.spec.dedupe import DedupeSpec
 from pynomaly.application.spec.detect import PartSpec, place_parts
 from pynomaly.application.spec.file_path import may_match, plain_path
 from pynomaly.application.spec.record import NoTime, RecordSpec
@@ -69,6 +70,11 @@ def _only_messages_have_more(source: SourceSpec, record: RecordSpec) -> Iterator
         yield Complaint(("record", "headers"), "must be left out: only messages have headers")
 
 
+def _dataset_has_no_ids(source: SourceSpec, dedupe: DedupeSpec | None) -> Iterator[Complaint]:
+    if isinstance(source, DatasetSource) and dedupe is not None:
+        yield Complaint(("dedupe",), "must be left out: the records of a dataset have no ids")
+
+
 def _clock_is_there(record: RecordSpec, entries: Entries) -> Iterator[Complaint]:
     for entry, part in entries.items():
         if isinstance(record.time, NoTime) and part.detects_with == SEASONAL_SLOT.name:
@@ -125,6 +131,12 @@ def _outputs_are_apart(output: OutputSpec) -> Iterator[Complaint]:
             yield Complaint(("output", name), f"must go to another place than output.{other}")
 
 
+def _dead_letters_keep_their_keys(output: OutputSpec) -> Iterator[Complaint]:
+    if isinstance(output.dead_letters, KafkaSink) and output.dead_letters.key != "series":
+        rule = "must be left out: a dead letter keeps the key of its record"
+        yield Complaint(("output", "dead_letters", "key"), rule)
+
+
 def _input_is_no_output(source: SourceSpec, output: OutputSpec) -> Iterator[Complaint]:
     for name, sink in _sinks(output):
         if _reads(source, sink):
@@ -169,6 +181,7 @@ def _reads(source: SourceSpec, sink: SinkSpec) -> bool:
 _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], ...]] = (
     (_record_is_the_datasets, ("source", "record")),
     (_only_messages_have_more, ("source", "record")),
+    (_dataset_has_no_ids, ("source", "dedupe")),
     (_clock_is_there, ("record", "entries")),
     (_fields_exist, ("record", "window", "entries")),
     (_parts_are_few, ("record", "window", "detectors")),
@@ -176,5 +189,6 @@ _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], 
     (_levels_are_reachable, ("record", "window", "detectors", "combine", "alert")),
     (_late_needs_a_window, ("window", "output")),
     (_outputs_are_apart, ("output",)),
+    (_dead_letters_keep_their_keys, ("output",)),
     (_input_is_no_output, ("source", "output")),
 )

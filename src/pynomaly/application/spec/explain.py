@@ -86,6 +86,9 @@ def _input(flow: FlowSpec) -> Iterator[str]:
         yield f"Every value of {named(record.series)} is a series of its own."
     else:
         yield "Every input partition or file is one series."
+    if flow.dedupe is not None:
+        horizon = f"the last {flow.dedupe.horizon:,} of its input partition"
+        yield f"A record whose `{flow.dedupe.field}` is that of one of {horizon} is left out as a duplicate."
     if window is not None:
         size, step, lateness = (duration_text(ns) for ns in (window.size_ns, window.step_ns, window.lateness_ns))
         yield f"Detectors see {named(window.aggregates)} over {size} of event time, every {step}, not single records."

@@ -13,6 +13,7 @@ from pynomaly.application.spec.alert import AlertSpec, levels_of
 from pynomaly.application.spec.check import broken_rules, reach, scored_fields
 from pynomaly.application.spec.complaint import as_validation_error
 from pynomaly.application.spec.dataset import DATASET_RECORDS
+from pynomaly.application.spec.dedupe import DedupeSpec, identified_record
 from pynomaly.application.spec.detect import PlacedPart, place_parts
 from pynomaly.application.spec.duration import Duration, duration_key
 from pynomaly.application.spec.entry import EntrySpec
@@ -72,6 +73,8 @@ class FlowSpec(Section):
     """Where records come from."""
     record: RecordSpec
     """How to read a record; left out where a dataset brings it."""
+    dedupe: DedupeSpec | None = None
+    """How records that were sent twice are told; none: every record counts."""
     window: WindowSpec | None = None
     """Aggregates over event time that detectors see instead of single records; none: every record is scored."""
     detectors: Annotated[tuple[EntrySpec, ...], Field(min_length=1, max_length=100)]
@@ -95,6 +98,11 @@ class FlowSpec(Section):
     def fields(self) -> tuple[str, ...]:
         """Names of what detectors see: the value fields, or with a window their aggregates."""
         return scored_fields(self.record, self.window)
+
+    @property
+    def ids(self) -> RecordSpec | None:
+        """How the ids of records are read; None: the flow asks for none."""
+        return None if self.dedupe is None else identified_record(self.dedupe, self.record)
 
     @property
     def parts(self) -> tuple[PlacedPart, ...]:
@@ -123,6 +131,8 @@ class FlowSpec(Section):
             **self.alert.model_dump(mode="json", exclude={"levels"}),
             "levels": {level.label: bar for level, bar in self.levels.items()},
         }
+        if self.dedupe is not None:  # a flow without it has the fingerprint that it had before there was such a key
+            decides["dedupe"] = self.dedupe.model_dump(mode="json")
         text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -16,6 +16,8 @@ class KafkaSink(KafkaConnection):
     kind: Literal["kafka"]
     topic: Name
     """Topic to write."""
+    key: Literal["series", "id"] = "series"
+    """Key of the messages: `series` keeps those of a series in order, `id` lets a compacted topic keep one of each."""
     delivery_timeout_s: Seconds = 300.0
     """How long a message may be retried before the flow stops [s]."""
 

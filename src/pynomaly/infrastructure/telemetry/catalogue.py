@@ -188,6 +188,15 @@ DELIVERIES: Final = Metric(
     "Events confirmed durable at an output.",
     "Behind pynomaly_alerts_total for longer than checkpoint.every: the output does not take events; see the log.",
 )
+DELIVERY_FAILURES: Final = Metric(
+    "pynomaly_delivery_failures_total",
+    "counter",
+    "events",
+    ("flow", "output"),
+    "Events not confirmed when an output refused one for good or in time; the flow stops, a restart writes them again.",
+    "Any: the last line of the log says what is refused. Too large: raise both limits that it names. Not authorised: "
+    "grant WRITE. Timed out: mend the brokers. Nothing is lost meanwhile, and nothing goes on.",
+)
 DELIVERY_SECONDS: Final = Metric(
     "pynomaly_delivery_seconds",
     "histogram",
@@ -221,8 +230,10 @@ CATALOGUE: Final = (
     SERIES,
     CHECKPOINT_SECONDS,
     CHECKPOINT_BYTES,
+    CHECKPOINT_INTERVAL,
     CHECKPOINT_STALL,
     DELIVERIES,
+    DELIVERY_FAILURES,
     DELIVERY_SECONDS,
     REFITS,
 )

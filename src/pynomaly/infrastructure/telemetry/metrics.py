@@ -120,6 +120,10 @@ class PrometheusTelemetry:
         """Count delivered events and time the wait for them."""
         self._outputs.count(output, count, seconds)
 
+    def delivery_failed(self, output: str, count: int) -> None:
+        """Count events that were not delivered."""
+        self._outputs.count_failed(output, count)
+
     def model_refitted(self, part: str) -> None:
         """Count an adopted fit."""
         self._refits.labels(self._flow, part, "adopted").inc()
@@ -215,14 +219,19 @@ class _Outputs:
     def __init__(self, flow: str, registry: CollectorRegistry, outputs: Iterable[str]) -> None:
         self._flow = flow
         self._deliveries = _counter(catalogue.DELIVERIES, registry)
+        self._failures = _counter(catalogue.DELIVERY_FAILURES, registry)
         self._seconds = _histogram(catalogue.DELIVERY_SECONDS, registry)
         for output in outputs:
+            self._failures.labels(flow, output)
             self._deliveries.labels(flow, output)
             self._seconds.labels(flow, output)
 
     def count(self, output: str, count: int, seconds: float) -> None:
         self._deliveries.labels(self._flow, output).inc(count)
         self._seconds.labels(self._flow, output).observe(seconds)
+
+    def count_failed(self, output: str, count: int) -> None:
+        self._failures.labels(self._flow, output).inc(count)
 
 
 def _by_reason(

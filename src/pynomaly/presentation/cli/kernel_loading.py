@@ -25,4 +25,5 @@ def load_kernels(engine_for: EngineFactory, fields: int) -> None:
 def _no_records(stream: Stream, fields: int) -> RecordBatch:
     """Return a batch whose arrays are laid out as the decoders' are: a read-only key buffer, values row by row."""
     none = np.zeros(0, np.int64)
-    return RecordBatch(stream, none, none, KeyColumn.of([]), np.zeros((0, fields)), np.zeros(0, np.uint8))
+    values, refusal = np.zeros((0, fields)), np.zeros(0, np.uint8)
+    return RecordBatch(stream, none, none, KeyColumn.of([]), values, refusal, source_id=KeyColumn.of([]))

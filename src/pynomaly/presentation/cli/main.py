@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import typer
 
+from pynomaly.presentation.cli.alerts import tail_alerts
 from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
 from pynomaly.presentation.cli.doctor import doctor
@@ -56,10 +57,18 @@ def _program() -> typer.Typer:
     made.command("run")(run_flow)
     made.command("replay")(replay_flow)
     made.command("detect")(detect)
+    made.add_typer(_alerts())
     made.add_typer(_flows())
     made.add_typer(_detectors())
     made.command("doctor")(doctor)
     made.command("version")(show_version)
+    return made
+
+
+def _alerts() -> typer.Typer:
+    made = typer.Typer(name="alerts", help="Look at what flows have alerted of.", rich_markup_mode=None)
+    made.callback(invoke_without_command=True)(_show_help)
+    made.command("tail")(tail_alerts)
     return made
 
 
