@@ -18,7 +18,10 @@ from pynomaly.domain.outcome import EXPLANATIONS, Reason
 PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
     Reason.NO_PAYLOAD: (),
     Reason.TOO_LARGE: ("record.max_bytes",),
+    Reason.NO_SCHEMA_ID: ("source.format",),
+    Reason.UNKNOWN_SCHEMA: ("source.schema_registry.url",),
     Reason.MALFORMED: ("source.format", "source.delimiter"),
+    Reason.SCHEMA_MISMATCH: ("source.schema_registry.check_records",),
     Reason.MISSING_FIELD: ("record.time", "record.series", "record.values"),
     Reason.BAD_TIME: ("record.time.format",),
     Reason.TIME_OUT_OF_RANGE: ("record.time.earliest", "record.time.latest"),

@@ -64,6 +64,9 @@ class Reason(IntEnum):
     TOO_LARGE = 68
     TIME_JUMP = 69
     SERIES_LIMIT = 70
+    NO_SCHEMA_ID = 77
+    UNKNOWN_SCHEMA = 78
+    SCHEMA_MISMATCH = 79
 
     @property
     def label(self) -> str:
@@ -100,6 +103,9 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.TOO_LARGE: "the payload is larger than the flow allows",
     Reason.TIME_JUMP: "the event time lies further from that of its stream than the flow allows",
     Reason.SERIES_LIMIT: "the stream already holds as many series as the flow allows",
+    Reason.NO_SCHEMA_ID: "the payload does not begin with the id of a schema",
+    Reason.UNKNOWN_SCHEMA: "the schema registry has no usable schema of the flow's format under the payload's id",
+    Reason.SCHEMA_MISMATCH: "the payload does not match the schema that it names",
 }
 
 _OUTCOME_BY_TENS = {

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pynomaly.application.spec.registry import RecordSchemas
 from pynomaly.application.spec.section import KIND, BatchRecords, Name, Scalar, Seconds, Section
 
 
@@ -30,8 +31,10 @@ class KafkaSource(KafkaConnection):
     """Consumer group that gets the durable offsets committed, so that lag tools see the flow; none: no commits."""
     start: Literal["earliest", "latest"] = "earliest"
     """Where the first start begins; partitions that are added later are read from their first record."""
-    format: Literal["json"] = "json"
-    """Encoding of the record values."""
+    format: Literal["json", "avro", "protobuf", "json_schema"] = "json"
+    """Encoding of the record values; all but `json` begin with the id of their schema, as Confluent's serializers do."""
+    schema_registry: RecordSchemas | None = None
+    """Where the schemas are; for `avro`, `protobuf` and `json_schema`."""
     reader: Literal["auto", "fast", "portable"] = "auto"
     """`fast` takes batches from librdkafka as bytes, `portable` one object for each message; both read the same."""
     decoder: Literal["auto", "fast", "portable"] = "auto"
