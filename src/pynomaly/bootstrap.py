@@ -26,12 +26,14 @@ from pynomaly.domain.series import find_slots
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.infrastructure.kernels import KernelLibrary
+from pynomaly_connectors.codecs.avro_scanner import scan_avro
+from pynomaly_connectors.codecs.by_schema import Scans, registered_decoder
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
 from pynomaly_connectors.codecs.cloudevents import encode, structured
-from pynomaly_connectors.codecs.json_fast import Scan
 from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 from pynomaly_connectors.codecs.payload import Decoder
+from pynomaly_connectors.codecs.scanned import Scan
 from pynomaly_connectors.datasets import DatasetRecordSource
 from pynomaly_connectors.files.source import FileRecordSource
 from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line, value_line
@@ -204,7 +206,7 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
     match spec.source:
         case KafkaSource():
             kernels = kernels_of(KernelLibrary.default().entry)
-            decoder = _json_decoder(spec, spec.source.decoder)
+            decoder = _kafka_decoder(spec, spec.source)
             return KafkaRecordSource(spec.source, decoder, kernels=kernels, ledger=starts)
         case MemorySource():
             return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
@@ -214,6 +216,13 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
             return DatasetRecordSource(spec.source, spec.record)
         case _:
             assert_never(spec.source)
+
+
+def _kafka_decoder(spec: FlowSpec, source: KafkaSource) -> Decoder:
+    if source.schema_registry is None:
+        return _json_decoder(spec, source.decoder)
+    scans = Scans(_scan(), KernelLibrary.default().entry(scan_avro))
+    return registered_decoder(spec.record, source, source.schema_registry, scans)
 
 
 def _json_decoder(spec: FlowSpec, choice: DecoderChoice) -> Decoder:

@@ -17,7 +17,7 @@ class SchemaRegistry(Section):
 
     url: Annotated[str, Field(max_length=1000, pattern=r"^https?://[^\s@,]+$")]
     """Where its API begins: `https://registry:8081`, of Apicurio `https://registry:8080/apis/ccompat/v7`."""
-    username: Name | None = None
+    username: Annotated[str, Field(max_length=200, pattern="^[^:]+$")] | None = None
     """User for basic authentication; none: no credentials are sent."""
     password: Annotated[SecretStr, Field(max_length=1000)] | None = None
     """Its password, as `${NAME}`; never shown, and sent over `https` or to this machine only."""

@@ -32,7 +32,7 @@ class KafkaSource(KafkaConnection):
     start: Literal["earliest", "latest"] = "earliest"
     """Where the first start begins; partitions that are added later are read from their first record."""
     format: Literal["json", "avro", "protobuf", "json_schema"] = "json"
-    """Encoding of the record values; all but `json` begin with the id of their schema, as Confluent's serializers do."""
+    """Encoding of the record values; all but `json` begin with the id of their schema, as Confluent's do."""
     schema_registry: RecordSchemas | None = None
     """Where the schemas are; for `avro`, `protobuf` and `json_schema`."""
     reader: Literal["auto", "fast", "portable"] = "auto"
