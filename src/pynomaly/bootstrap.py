@@ -18,7 +18,7 @@ from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, Sink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource
 from pynomaly.domain.adapted import AdaptedPartFactory
 from pynomaly.domain.error import ConfigError, Problem
-from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
+from pynomaly.domain.event import Event, RecordRejected
 from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
 from pynomaly.domain.record import Stream
@@ -29,7 +29,9 @@ from pynomaly.infrastructure.kernels import KernelLibrary
 from pynomaly_connectors.codecs.avro_scanner import scan_avro
 from pynomaly_connectors.codecs.by_schema import Scans, registered_decoder
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
-from pynomaly_connectors.codecs.cloudevents import encode, structured
+from pynomaly_connectors.codecs.cloudevents import encode, structured, structured_message
+from pynomaly_connectors.codecs.event_formats import event_format
+from pynomaly_connectors.codecs.event_schemas import ALERTS, LATE
 from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 from pynomaly_connectors.codecs.payload import Decoder
@@ -42,9 +44,11 @@ from pynomaly_connectors.kafka.sink import KafkaMessageSink
 from pynomaly_connectors.kafka.source import KafkaRecordSource
 from pynomaly_connectors.memory.sink import MemoryMessageSink
 from pynomaly_connectors.memory.source import MemoryRecordSource
+from pynomaly_connectors.registry.client import Registry
+from pynomaly_connectors.registry.event_sink import RegisteredEventSink
 from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
+from pynomaly_connectors.transcoded import TranscodedSink
 
-_ALERT_EVENTS = (AnomalyDetected, ModelRefitted, ModelRefitFailed)
 _LINES = {"dead-letters": envelope_line, "outcomes": value_line}
 
 
@@ -236,9 +240,9 @@ def _scan() -> Scan:
 def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: Path | None) -> tuple[Output, ...]:
     output = spec.output
     chosen: list[tuple[str, SinkSpec | None, Encode]] = [
-        ("alerts", output.alerts, partial(_encode_events, _ALERT_EVENTS)),
+        ("alerts", output.alerts, partial(_encode_events, ALERTS)),
         ("dead-letters", output.dead_letters, partial(_encode_events, (RecordRejected,))),
-        ("late", output.late, partial(_encode_events, (RecordLate,))),
+        ("late", output.late, partial(_encode_events, LATE)),
         ("outcomes", output.outcomes, outcome_lines(plan, output.outcomes_of)),
     ]
     return tuple(Output(name, _sink(name, sink, ledger), encode) for name, sink, encode in chosen if sink is not None)
@@ -247,7 +251,7 @@ def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: Path | None) -> tuple[Outpu
 def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
     match spec:
         case KafkaSink():
-            return KafkaMessageSink(spec)
+            return _kafka_sink(name, spec)
         case MemorySink():
             return MemoryMessageSink(spec)
         case FileSink():
@@ -256,6 +260,17 @@ def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
             return TerminalMessageSink(sys.stdout)
         case _:
             assert_never(spec)
+
+
+def _kafka_sink(name: str, spec: KafkaSink) -> MessageSink:
+    topic = KafkaMessageSink(spec)
+    if spec.mode == "structured":
+        return TranscodedSink(topic, structured_message)
+    if spec.format == "json" or spec.schema_registry is None:
+        return topic
+    registry = Registry(spec.schema_registry, f"output.{name}.schema_registry")
+    events = event_format(spec.format, LATE if name == "late" else ALERTS)
+    return RegisteredEventSink(topic, f"{spec.topic}-value", events, registry, spec.schema_registry)
 
 
 def _encode_events(kinds: tuple[type[Event], ...], result: DetectionResult) -> list[Message]:

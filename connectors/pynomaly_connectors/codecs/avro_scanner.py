@@ -133,9 +133,10 @@ def _record(
 
 
 @inlined
-def _read(data: Any, i: int, stop: int, kind: int, argument: int) -> tuple[int, int, int]:
+def _read(data: Any, i: int, stop: int, kind: int, argument: int) -> tuple[Any, int, int]:
     """Read one value; return it if it is a whole number, where its bytes begin and end, or -1 at last when unsure."""
-    number, begin, end = np.int64(0), i, -1
+    number: Any = np.int64(0)
+    begin, end = i, -1
     if kind in (DOUBLE, FLOAT, FIXED, BOOLEAN):
         size = argument if kind == FIXED else 8 if kind == DOUBLE else 4 if kind == FLOAT else 1
         if size <= stop - i and (kind != BOOLEAN or data[i] <= 1):
@@ -151,7 +152,7 @@ def _read(data: Any, i: int, stop: int, kind: int, argument: int) -> tuple[int, 
 
 
 @inlined
-def _varint(data: Any, i: int, stop: int) -> tuple[int, int]:
+def _varint(data: Any, i: int, stop: int) -> tuple[Any, int]:
     """Return a zigzag number and the index behind it; -1 when unsure."""
     number, shift = np.uint64(0), np.uint64(0)
     while i < stop and shift <= _MOST_SHIFT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,12 +54,11 @@ class CheckedJson:
 def _validator(schema: RegisteredSchema) -> Any:
     import jsonschema_rs  # noqa: PLC0415 - an optional package
 
-    def referred(name: str) -> Mapping[str, Any]:
+    def referred(name: str) -> Any:
         """Find a schema among those that the registry gave: nothing is ever fetched from elsewhere."""
         for known, text in schema.references.items():
             if name == known or name.rpartition("/")[2] == known:
-                document: Mapping[str, Any] = json.loads(text)
-                return document
+                return json.loads(text)
         raise LookupError(f"{name} is not among the references of the schema")
 
     try:

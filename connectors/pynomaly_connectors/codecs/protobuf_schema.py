@@ -30,11 +30,11 @@ def compile_proto(schema: RegisteredSchema) -> FileDescriptor:
     UnusableSchemaError
         When protoc refuses it.
     """
-    files = _from_descriptor(schema) or _from_text(schema)
+    files = _from_descriptors(schema) or _compiled({**schema.references, _MAIN: schema.text})
     pool = DescriptorPool()
     try:
         for file in files:
-            pool.Add(file)  # type: ignore[no-untyped-call] # those first that others import
+            pool.Add(file)  # those first that others import
         return pool.FindFileByName(files[-1].name)
     except (TypeError, KeyError) as error:
         raise UnusableSchemaError(f"must be a Protobuf schema, was none: {error}") from None
@@ -54,19 +54,24 @@ def message_type(file: FileDescriptor, path: Sequence[int]) -> Descriptor:
     return message
 
 
-def _from_descriptor(schema: RegisteredSchema) -> list[FileDescriptorProto]:
-    """Read a schema that was entered as a serialized descriptor, as some of Confluent's clients do."""
-    try:
-        file = FileDescriptorProto.FromString(base64.b64decode(schema.text, validate=True))
-    except (binascii.Error, ValueError, DecodeError):
+def _from_descriptors(schema: RegisteredSchema) -> list[FileDescriptorProto]:
+    """Read a schema that was entered as serialized descriptors, as Confluent's client for Python does; else nothing."""
+    files = [_descriptor(name, text) for name, text in {**schema.references, _MAIN: schema.text}.items()]
+    known = [file for file in files if file is not None]
+    if len(known) < len(files):
         return []
-    texts = {file.name: "".join(f'import "{name}";\n' for name in file.dependency)}
-    imported = _compiled({**schema.references, _MAIN: 'syntax = "proto3";\n' + texts[file.name]})
-    return [*imported[:-1], file]
+    foreign = {name for file in known for name in file.dependency} - {file.name for file in known}
+    imports = "".join(f'import "{name}";\n' for name in sorted(foreign))
+    return [*_compiled({_MAIN: f'syntax = "proto3";\n{imports}'})[:-1], *known]
 
 
-def _from_text(schema: RegisteredSchema) -> list[FileDescriptorProto]:
-    return _compiled({**schema.references, _MAIN: schema.text})
+def _descriptor(name: str, text: str) -> FileDescriptorProto | None:
+    try:
+        file = FileDescriptorProto.FromString(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError, DecodeError):
+        return None
+    file.name = name
+    return file
 
 
 def _compiled(files: dict[str, str]) -> list[FileDescriptorProto]:

@@ -7,7 +7,8 @@ A registry that is away or overloaded raises `RegistryAwayError`, since waiting 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -26,6 +27,7 @@ SchemaKind = Literal["AVRO", "PROTOBUF", "JSON"]
 
 _PACKAGES: Final = ("confluent_kafka.schema_registry", "fastavro", "grpc_tools", "jsonschema_rs")
 _ATTEMPT_S: Final = 5.0
+_RETRY_S: Final = 0.25
 _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 404, 409, 422
 _REFUSED: Final = frozenset({401, 403})
 _BUSY: Final = frozenset({408, 425, 429})
@@ -134,7 +136,8 @@ class Registry:
             with self._client() as client:
                 return question(client)
         except SchemaRegistryError as error:
-            return self._judge(error.http_status_code, error.error_message)
+            self._judge(error.http_status_code, error.error_message)
+            return None
         except (TransportError, OSError) as error:
             raise self._away(str(error) or type(error).__name__) from None
 
@@ -158,7 +161,7 @@ class Registry:
         return f"schema registry at {self.spec.url}"
 
     @contextmanager
-    def _client(self) -> Iterator[SchemaRegistryClient]:
+    def _client(self) -> Generator[SchemaRegistryClient]:
         from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - an optional package
 
         try:
@@ -191,6 +194,26 @@ class Registry:
         except (OSError, UnicodeDecodeError) as error:
             rule = f"must be a readable file, was {spec.password_file}: {error}"
             raise ConfigError(Problem(f"{self._key}.password_file", rule)) from None
+
+
+def patiently(
+    question: Callable[[], AnswerT], patience_s: float, clock: Callable[[], float] = time.monotonic
+) -> AnswerT:
+    """Repeat a question while the registry is away.
+
+    Raises
+    ------
+    RegistryAwayError
+        When it has been away for that long [s].
+    """
+    since = clock()
+    while True:
+        try:
+            return question()
+        except RegistryAwayError:
+            if clock() - since >= patience_s:
+                raise
+        time.sleep(_RETRY_S)
 
 
 def require_extra(key: str) -> None:

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Final, Generic, TypeVar
 
-from pynomaly.domain.error import PynomalyError, TransientError
+from pynomaly.domain.error import TransientError
 from pynomaly_connectors.codecs.payload import NotYetDecodableError
-from pynomaly_connectors.registry.client import RegistryAwayError
+from pynomaly_connectors.registry.client import RegistryAwayError, patiently
 
 MeaningT = TypeVar("MeaningT")
 
 _LOOK_S: Final = 0.03  # of the 50 ms that a poll may take
-_RETRY_S: Final = 0.25
 _ASK_AGAIN_S: Final = 10.0  # an id without schema: the registry may get it late
 
 
@@ -99,21 +98,8 @@ class SchemaStore(Generic[MeaningT]):
 
     def _run(self, schema_id: int, search: Future[MeaningT | None]) -> None:
         try:
-            search.set_result(self._found(schema_id))
+            search.set_result(patiently(lambda: self._find(schema_id), self._patience_s, self._clock))
+        except RegistryAwayError as away:
+            search.set_exception(TransientError(f"schema {schema_id} must be found, was not: {away}"))
         except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
             search.set_exception(error)
-
-    def _found(self, schema_id: int) -> MeaningT | None:
-        since = self._clock()
-        while True:
-            try:
-                return self._find(schema_id)
-            except RegistryAwayError as away:
-                waited_s = self._clock() - since
-                if waited_s >= self._patience_s:
-                    raise _gave_up(schema_id, waited_s, away) from None
-            time.sleep(_RETRY_S)
-
-
-def _gave_up(schema_id: int, waited_s: float, away: PynomalyError) -> TransientError:
-    return TransientError(f"schema {schema_id} must be found, was not within {waited_s:.1f} s: {away}")
