@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from brokers.apache_kafka import ApacheKafka, ToolMissingError
+from brokers.apicurio import Apicurio
 from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
 from pynomaly_connectors.kafka import source as kafka_source
@@ -40,6 +41,22 @@ def own_kafka(tmp_path: Path) -> Iterator[ApacheKafka]:
     """A started Apache Kafka of the test's own, to kill, pause and restart."""
     with _apache_kafka(tmp_path) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
+    """A real Schema Registry, started on loopback for this run."""
+    try:
+        started = Apicurio(tmp_path_factory.mktemp("apicurio"))
+    except ToolMissingError as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must run the tests against Apicurio: {missing}")
+        pytest.skip(str(missing))
+    try:
+        started.await_ready()
+        yield started
+    finally:
+        started.kill()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, Sink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaConnection, KafkaSource, MemorySource
 from pynomaly.domain.adapted import AdaptedPartFactory
 from pynomaly.domain.error import ConfigError, Problem
-from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
+from pynomaly.domain.event import Event, RecordRejected
 from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
 from pynomaly.domain.recent_ids import mark_repeats
@@ -28,12 +28,17 @@ from pynomaly.domain.series import find_slots
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.infrastructure.kernels import KernelLibrary
+from pynomaly_connectors.codecs.avro_scanner import scan_avro
+from pynomaly_connectors.codecs.by_schema import Scans, registered_decoder
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
-from pynomaly_connectors.codecs.cloudevents import encode, keyed_by_id, structured
-from pynomaly_connectors.codecs.json_fast import Scan
+from pynomaly_connectors.codecs.cloudevents import encode, keyed_by_id, structured, structured_message
+from pynomaly_connectors.codecs.event_formats import event_format
+from pynomaly_connectors.codecs.event_schemas import ALERTS, LATE
+from pynomaly_connectors.codecs.identified import IdentifiedDecoder
 from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 from pynomaly_connectors.codecs.payload import Decoder
+from pynomaly_connectors.codecs.scanned import Scan
 from pynomaly_connectors.datasets import DatasetRecordSource
 from pynomaly_connectors.files.event_file import EventFile
 from pynomaly_connectors.files.source import FileRecordSource
@@ -44,9 +49,11 @@ from pynomaly_connectors.kafka.source import KafkaRecordSource
 from pynomaly_connectors.logged_events import LoggedEvents, Undecoded
 from pynomaly_connectors.memory.sink import MemoryMessageSink
 from pynomaly_connectors.memory.source import MemoryRecordSource
+from pynomaly_connectors.registry.client import Registry
+from pynomaly_connectors.registry.event_sink import RegisteredEventSink
 from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
+from pynomaly_connectors.transcoded import TranscodedSink
 
-_ALERT_EVENTS = (AnomalyDetected, ModelRefitted, ModelRefitFailed)
 _LINES = {"dead-letters": envelope_line, "outcomes": value_line}
 
 
@@ -205,7 +212,7 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
     match spec.source:
         case KafkaSource():
             kernels = kernels_of(KernelLibrary.default().entry)
-            decoder = _json_decoder(spec, spec.source.decoder)
+            decoder = _kafka_decoder(spec, spec.source)
             return KafkaRecordSource(spec.source, decoder, kernels=kernels, ledger=starts)
         case MemorySource():
             return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
@@ -215,6 +222,16 @@ def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
             return DatasetRecordSource(spec.source, spec.record)
         case _:
             assert_never(spec.source)
+
+
+def _kafka_decoder(spec: FlowSpec, source: KafkaSource) -> Decoder:
+    if source.schema_registry is None:
+        return _json_decoder(spec, source.decoder)
+    scans = Scans(_scan(), KernelLibrary.default().entry(scan_avro))
+    records = registered_decoder(spec.record, source, source.schema_registry, scans)
+    if spec.ids is None:
+        return records
+    return IdentifiedDecoder(records, registered_decoder(spec.ids, source, source.schema_registry, scans))
 
 
 def _json_decoder(spec: FlowSpec, choice: DecoderChoice) -> Decoder:
@@ -228,9 +245,9 @@ def _scan() -> Scan:
 def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: Path | None) -> tuple[Output, ...]:
     output = spec.output
     chosen: list[tuple[str, SinkSpec | None, Encode]] = [
-        ("alerts", output.alerts, partial(_encode_events, _ALERT_EVENTS)),
+        ("alerts", output.alerts, partial(_encode_events, ALERTS)),
         ("dead-letters", output.dead_letters, partial(_encode_events, (RecordRejected,))),
-        ("late", output.late, partial(_encode_events, (RecordLate,))),
+        ("late", output.late, partial(_encode_events, LATE)),
         ("outcomes", output.outcomes, outcome_lines(plan, output.outcomes_of)),
     ]
     used = [(name, sink, _keyed(sink, encode)) for name, sink, encode in chosen if sink is not None]
@@ -247,7 +264,7 @@ def _keyed(sink: SinkSpec, encode: Encode) -> Encode:
 def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
     match spec:
         case KafkaSink():
-            return KafkaMessageSink(spec)
+            return _kafka_sink(name, spec)
         case MemorySink():
             return MemoryMessageSink(spec)
         case FileSink():
@@ -281,6 +298,17 @@ def event_log(spec: SinkSpec) -> EventLog:
             raise ConfigError(Problem("output.alerts", "must be a topic or a file to be read back, was the terminal"))
         case _:
             assert_never(spec)
+
+
+def _kafka_sink(name: str, spec: KafkaSink) -> MessageSink:
+    topic = KafkaMessageSink(spec)
+    if spec.mode == "structured":
+        return TranscodedSink(topic, structured_message)
+    if spec.format == "json" or spec.schema_registry is None:
+        return topic
+    registry = Registry(spec.schema_registry, f"output.{name}.schema_registry")
+    events = event_format(spec.format, LATE if name == "late" else ALERTS)
+    return RegisteredEventSink(topic, f"{spec.topic}-value", events, registry, spec.schema_registry)
 
 
 def _encode_events(kinds: tuple[type[Event], ...], result: DetectionResult) -> list[Message]:

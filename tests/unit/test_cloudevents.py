@@ -24,7 +24,8 @@ from pynomaly.domain.event import (
 )
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import RawRecord, Stream
-from pynomaly_connectors.codecs.cloudevents import encode, rfc3339, structured
+from pynomaly_connectors.codecs.cloudevents import encode, structured
+from pynomaly_connectors.codecs.iso8601 import rfc3339
 
 STREAM = Stream("vibration", 2, "an-id")
 NOON_NS = 1_648_123_200_000_000_000

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly_connectors.codecs.identified import IdentifiedDecoder
-from pynomaly_connectors.codecs.json_fast import FastJsonDecoder, Scan, is_scannable
+from pynomaly_connectors.codecs.json_fast import FastJsonDecoder, is_scannable
 from pynomaly_connectors.codecs.json_portable import PortableJsonDecoder
 from pynomaly_connectors.codecs.json_scanner import scan as compiled_scan
 from pynomaly_connectors.codecs.payload import Decoder
+from pynomaly_connectors.codecs.scanned import Scan
 
 DecoderChoice = Literal["auto", "fast", "portable"]
 

@@ -7,7 +7,7 @@ See the CloudEvents specification 1.0.2 and its Kafka protocol binding, sections
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Final, assert_never
 from urllib.parse import quote
 
@@ -20,15 +20,22 @@ from pynomaly.domain.event import (
     Event,
     ModelRefitFailed,
     ModelRefitted,
-    PartContribution,
     RecordLate,
     RecordRejected,
 )
 from pynomaly.domain.outcome import EXPLANATIONS
-from pynomaly.domain.record import Stream
+from pynomaly_connectors.codecs.event_data import (
+    anomaly_detected,
+    model_refit_failed,
+    model_refitted,
+    record_late,
+)
+from pynomaly_connectors.codecs.iso8601 import rfc3339
 from pynomaly_connectors.codecs.kept_record import kept_record
 
 JSON: Final = b"application/json"
+STRUCTURED_JSON: Final = b"application/cloudevents+json"
+CONTENT_TYPE: Final = "content-type"
 
 #: `ce_type` of every event that is a CloudEvent; the version moves with the shape of the data.
 TYPES: Final[dict[type[Event], str]] = {
@@ -37,20 +44,19 @@ TYPES: Final[dict[type[Event], str]] = {
     ModelRefitted: "io.pynomaly.model.refitted.v1",
     ModelRefitFailed: "io.pynomaly.model.refit_failed.v1",
 }
-_SECOND_NS = 1_000_000_000
 
 
 def encode(event: Event) -> Message:
     """Encode an event; equal events give equal messages."""
     match event:
         case AnomalyDetected():
-            return _cloud_event(event, event.series, event.time_ns, _anomaly(event))
+            return _cloud_event(event, event.series, event.time_ns, anomaly_detected(event))
         case RecordLate():
-            return _cloud_event(event, event.series, event.time_ns, _late(event))
+            return _cloud_event(event, event.series, event.time_ns, record_late(event))
         case ModelRefitted():
-            return _cloud_event(event, event.group, None, _refitted(event))
+            return _cloud_event(event, event.group, None, model_refitted(event))
         case ModelRefitFailed():
-            return _cloud_event(event, event.group, None, _refit_failed(event))
+            return _cloud_event(event, event.group, None, model_refit_failed(event))
         case RecordRejected():
             return _dead_letter(event)
         case _:
@@ -73,25 +79,17 @@ def structured(message: Message) -> bytes:
     return _canonical(attributes)
 
 
-def rfc3339(time_ns: int) -> str:
-    """Return a moment in UTC with as many digits (0, 3, 6 or 9) as it needs.
-
-    Examples
-    --------
-    >>> rfc3339(1_648_090_800_000_000_000)
-    '2022-03-24T03:00:00Z'
-    >>> rfc3339(1_648_090_800_250_000_000)
-    '2022-03-24T03:00:00.250Z'
-    """
-    second, fraction = divmod(time_ns, _SECOND_NS)
-    digits = f"{fraction:09d}"
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{digits}Z" if digits else f"{stamp}Z"
+def structured_message(message: Message) -> Message:
+    """Return a CloudEvent from `encode` in structured mode, its attributes in the headers as well, as Kafka may."""
+    return Message(structured(message), message.key, with_content_type(message, STRUCTURED_JSON))
 
 
-def _cloud_event(event: Event, subject: str, time_ns: int | None, data: dict[str, object]) -> Message:
+def with_content_type(message: Message, content_type: bytes) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers of a message for a value of another type."""
+    return tuple((name, content_type if name == CONTENT_TYPE else value) for name, value in message.headers)
+
+
+def _cloud_event(event: Event, subject: str, time_ns: int | None, data: Mapping[str, object]) -> Message:
     attributes = {
         "ce_specversion": "1.0",
         "ce_id": event.id,
@@ -103,67 +101,7 @@ def _cloud_event(event: Event, subject: str, time_ns: int | None, data: dict[str
     if time_ns is not None:
         attributes["ce_time"] = rfc3339(time_ns)
     headers = [(name, value.encode()) for name, value in attributes.items()]
-    return Message(_canonical(data), subject.encode(), (*headers, ("content-type", JSON)))
-
-
-def _anomaly(event: AnomalyDetected) -> dict[str, object]:
-    window = event.window
-    return {
-        "bar": event.bar,
-        "evidence": event.evidence,
-        "expected": event.expected,
-        "level": event.level.label,
-        "parts": [_part(part) for part in event.parts],
-        "series": event.series,
-        "stream": _place(event.stream, event.offset),
-        "time": rfc3339(event.time_ns),
-        "values": event.values,
-        "window": None if window is None else {"end": rfc3339(window.end_ns), "start": rfc3339(window.start_ns)},
-    }
-
-
-def _part(part: PartContribution) -> dict[str, object]:
-    return {
-        "contribution": part.contribution,
-        "fields": part.fields,
-        "part": part.part,
-        "score": part.score,
-        "severity": part.severity,
-    }
-
-
-def _late(event: RecordLate) -> dict[str, object]:
-    return {
-        "series": event.series,
-        "stream": _place(event.stream, event.offset),
-        "time": rfc3339(event.time_ns),
-        "values": event.values,
-    }
-
-
-def _refitted(event: ModelRefitted) -> dict[str, object]:
-    return {
-        "fit_number": event.fit_number,
-        "group": event.group,
-        "model_hash": event.model_hash,
-        "part": event.part,
-        "records": event.records,
-        "stream": _place(event.stream, event.offset),
-    }
-
-
-def _refit_failed(event: ModelRefitFailed) -> dict[str, object]:
-    return {
-        "error": event.error,
-        "fit_number": event.fit_number,
-        "group": event.group,
-        "part": event.part,
-        "stream": _place(event.stream, event.offset),
-    }
-
-
-def _place(stream: Stream, offset: int) -> dict[str, object]:
-    return {"name": stream.name, "offset": offset, "partition": stream.partition}
+    return Message(_canonical(data), subject.encode(), (*headers, (CONTENT_TYPE, JSON)))
 
 
 def _dead_letter(event: RecordRejected) -> Message:
@@ -189,5 +127,5 @@ def _dead_letter(event: RecordRejected) -> Message:
     return Message(raw.value or b"", raw.key, (*kept, *own))
 
 
-def _canonical(data: dict[str, object]) -> bytes:
+def _canonical(data: Mapping[str, object]) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)

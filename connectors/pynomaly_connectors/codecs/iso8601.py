@@ -11,7 +11,7 @@ second has no place in epoch time and is refused.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +20,7 @@ _GRAMMAR: Final = re.compile(
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?"
     r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
 )
+_SECOND_NS: Final = 1_000_000_000
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 
@@ -41,6 +42,24 @@ def iso_time_ns(text: str) -> int | None:
     east_s = (offset_h * 60 + offset_m) * (-60 if sign == "-" else 60)
     nanoseconds = int(fraction[:9].ljust(9, "0")) if fraction else 0
     return (days * 86_400 + h * 3600 + m * 60 + s - east_s) * 1_000_000_000 + nanoseconds
+
+
+def rfc3339(time_ns: int) -> str:
+    """Return a moment in UTC with as many digits (0, 3, 6 or 9) as it needs.
+
+    Examples
+    --------
+    >>> rfc3339(1_648_090_800_000_000_000)
+    '2022-03-24T03:00:00Z'
+    >>> rfc3339(1_648_090_800_250_000_000)
+    '2022-03-24T03:00:00.250Z'
+    """
+    second, fraction = divmod(time_ns, _SECOND_NS)
+    digits = f"{fraction:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{stamp}.{digits}Z" if digits else f"{stamp}Z"
 
 
 @lru_cache(maxsize=64)  # neighbouring records share their date

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, KeyColumn, RecordBatch, Stream
-from pynomaly_connectors.codecs.fields import MAX_KEY_BYTES, SeriesRule, TimeRule, is_utf8
+from pynomaly_connectors.codecs.fields import SeriesRule, TimeRule
 from pynomaly_connectors.codecs.json_portable import JsonRowReader
 from pynomaly_connectors.codecs.json_scanner import ISO, NO_TIME, scan
 from pynomaly_connectors.codecs.message_fields import NOTHING_BESIDE, Beside
 from pynomaly_connectors.codecs.payload import RawBatch
-from pynomaly_connectors.codecs.rows import Row, same_key
+from pynomaly_connectors.codecs.rows import Row
+from pynomaly_connectors.codecs.scanned import BoolColumn, Scan, completed, keys_beside_payload
 
-BoolColumn = NDArray[np.bool_]
-Scan = Callable[..., None]  # the signature of `json_scanner.scan`
 _PLAIN_NAME: Final = re.compile(r"[^\x00-\x1f\"\\.]+")
 _NO_BYTES: Final = np.zeros(0, np.uint8)
 _NO_TIME_IN_PAYLOAD: Final = (NO_TIME, 0, 1)
@@ -85,24 +81,16 @@ class FastJsonDecoder:
         time_ns, values = np.zeros(rows, np.int64), np.empty((rows, len(self._value_fields)))
         key = KeyColumn(self._key_buffer(raw), np.zeros(rows, np.int64), np.zeros(rows, np.int64))
         self._scan_into(raw, accepted, time_ns, key, values)
-        if self._from_message:
-            self._take_timestamps(raw, accepted, time_ns)
-        key = self._key_beside_payload(raw, accepted, stream.partition) or key
-        batch = RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(rows, np.uint8), raw.record)
-        return batch if accepted.all() else self._completed(batch, raw, np.flatnonzero(~accepted))
-
-    def _completed(self, batch: RecordBatch, raw: RawBatch, odd: Int64Column) -> RecordBatch:
-        """Put in the rows that the scanner left."""
         times_ms = raw.timestamp_ms() if self._from_message else None
-        partition = batch.stream.partition
-        rows = [
-            self._odd_rows.row(raw.payload(row), raw.key(row), partition, _beside(times_ms, row))
-            for row in odd.tolist()
-        ]
-        batch.time_ns[odd] = [row.time_ns for row in rows]
-        batch.values[odd] = [row.values for row in rows]
-        batch.refusal[odd] = [row.reason for row in rows]
-        return replace(batch, key=_with_keys(batch.key, odd, rows))
+        if times_ms is not None:
+            self._take_timestamps(times_ms, accepted, time_ns)
+        key = keys_beside_payload(self._series, raw, accepted, stream.partition) or key
+        batch = RecordBatch(stream, raw.offset, time_ns, key, values, np.zeros(rows, np.uint8), raw.record)
+
+        def odd_row(row: int) -> Row:
+            return self._odd_rows.row(raw.payload(row), raw.key(row), stream.partition, _beside(times_ms, row))
+
+        return completed(batch, accepted, odd_row)
 
     def _key_buffer(self, raw: RawBatch) -> ByteColumn:
         match len(self._series_fields):
@@ -143,25 +131,11 @@ class FastJsonDecoder:
             values,
         )
 
-    def _take_timestamps(self, raw: RawBatch, accepted: BoolColumn, time_ns: Int64Column) -> None:
+    def _take_timestamps(self, times_ms: Int64Column, accepted: BoolColumn, time_ns: Int64Column) -> None:
         """Put in the timestamps of the messages; rows without a plausible one are no longer accepted."""
-        times_ms = raw.timestamp_ms()
         time_ns[:] = times_ms.clip(-1, _LATEST_MS) * 1_000_000
         accepted &= (times_ms >= 0) & (times_ms <= _LATEST_MS)
         accepted &= (time_ns >= self._time.first_ns) & (time_ns < self._time.end_ns)
-
-    def _key_beside_payload(self, raw: RawBatch, accepted: BoolColumn, partition: int) -> KeyColumn | None:
-        """Return keys that stand in no field; rows without a usable one are no longer accepted."""
-        if self._series.fields > 0:
-            return None
-        if not self._series.from_message_key:
-            return same_key(str(partition).encode(), len(raw))
-        keys = [raw.key(row) or b"" for row in range(len(raw))]
-        column = KeyColumn.of(keys)
-        accepted &= (column.length > 0) & (column.length <= MAX_KEY_BYTES)
-        if bool((column.data >= 0x80).any()):
-            accepted &= np.fromiter(map(is_utf8, keys), np.bool_, len(keys))
-        return column
 
 
 def _time_arguments(rule: TimeRule) -> tuple[int, int, int]:
@@ -172,11 +146,3 @@ def _time_arguments(rule: TimeRule) -> tuple[int, int, int]:
 
 def _beside(times_ms: Int64Column | None, row: int) -> Beside:
     return NOTHING_BESIDE if times_ms is None else Beside(int(times_ms[row]))
-
-
-def _with_keys(key: KeyColumn, odd: Int64Column, rows: Sequence[Row]) -> KeyColumn:
-    """Replace the keys of the odd rows; the new ones stand behind the old buffer."""
-    added = KeyColumn.of([row.key for row in rows])
-    key.start[odd] = added.start + len(key.data)
-    key.length[odd] = added.length
-    return KeyColumn(np.concatenate([key.data, added.data]), key.start, key.length)

@@ -160,7 +160,7 @@ def _string_end(data: Any, i: int, stop: int) -> int:
         elif byte == _QUOTE:
             return i
         elif byte >= _ASCII_END:
-            width = _utf8_width(data, i, stop)
+            width = utf8_width(data, i, stop)
             if width == 0:
                 return -1
             i += width
@@ -172,7 +172,7 @@ def _string_end(data: Any, i: int, stop: int) -> int:
 
 
 @compiled
-def _utf8_width(data: Any, i: int, stop: int) -> int:
+def utf8_width(data: Any, i: int, stop: int) -> int:
     """Return the length of a well-formed sequence of two to four bytes, else 0 (Unicode 15, table 3-7)."""
     first = data[i]
     if 0xC2 <= first <= 0xDF:

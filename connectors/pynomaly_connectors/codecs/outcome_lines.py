@@ -16,7 +16,7 @@ from pynomaly.application.ports import Message
 from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
 from pynomaly.domain.record import Float64Matrix
 from pynomaly.domain.report import known
-from pynomaly_connectors.codecs.cloudevents import rfc3339
+from pynomaly_connectors.codecs.iso8601 import rfc3339
 
 Which = Literal["not_normal", "all"]
 _Line = tuple[int, dict[str, object]]  # the offset of the record that caused a line, and the line

@@ -92,9 +92,21 @@ class RawBatch:
         return RawRecord(self.payload(row), self.key(row), self.headers(row))
 
 
+class NotYetDecodableError(Exception):
+    """What a decoder needs is still looked for: the same batch is to be handed in again; never leaves the readers."""
+
+
 class Decoder(Protocol):
     """Turns payloads into columns. A record that cannot be used is a refused row, never an exception."""
 
     def decode(self, stream: Stream, raw: RawBatch) -> RecordBatch:
-        """Return one row for each record of ``raw``, in its order."""
+        """Return one row for each record of ``raw``, in its order.
+
+        Raises
+        ------
+        NotYetDecodableError
+            When ``raw`` must be handed in again later, whole.
+        PynomalyError
+            When the schemas of the records are out of reach.
+        """
         ...

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from pynomaly.domain.error import ConfigError, DeliveryError, Problem, UnavailableError
-from pynomaly_connectors.codecs.cloudevents import rfc3339
+from pynomaly_connectors.codecs.iso8601 import rfc3339
 from pynomaly_connectors.files.draft import Draft
 from pynomaly_connectors.files.outcome_table import Column, Table
 

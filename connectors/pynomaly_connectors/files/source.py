@@ -13,8 +13,8 @@ from pynomaly.application.spec.source import FileSource
 from pynomaly.domain.error import ConfigError, MissingInputError, Problem, UnavailableError
 from pynomaly.domain.record import Stream
 from pynomaly_connectors.codecs.choose import json_decoder
-from pynomaly_connectors.codecs.json_fast import Scan
 from pynomaly_connectors.codecs.json_scanner import scan as compiled_scan
+from pynomaly_connectors.codecs.scanned import Scan
 from pynomaly_connectors.files.content import Content
 from pynomaly_connectors.files.formats import CsvLines, JsonLines, LineFormat
 from pynomaly_connectors.files.reader import FilePosition, FileReader

@@ -19,7 +19,7 @@ from pynomaly.application.spec.source import KafkaSource
 from pynomaly.application.spec.start import Place, TopicEnd
 from pynomaly.domain.error import ConfigError, Problem, TransientError, UnavailableError
 from pynomaly.domain.record import RecordBatch, Stream
-from pynomaly_connectors.codecs.payload import Decoder, RawBatch
+from pynomaly_connectors.codecs.payload import Decoder, NotYetDecodableError, RawBatch
 from pynomaly_connectors.codecs.tombstones import with_tombstones
 from pynomaly_connectors.kafka.cluster import Topic, find_topic
 from pynomaly_connectors.kafka.feed import Feed, OffsetOutOfRangeError
@@ -239,6 +239,7 @@ class KafkaPartitionReader:
         self._lost = lost
         self._skipped = skipped
         self._release: Callable[[], None] | None = release
+        self._undecoded: RawBatch | None = None
 
     @property
     def stream(self) -> Stream:
@@ -275,16 +276,16 @@ class KafkaPartitionReader:
             When the topic was deleted and created again.
         TransientError
             When the brokers have been silent for longer than the connection's bound, or an unbounded read finds
-            that the topic was given more partitions.
+            that the topic was given more partitions; or when the schema of a record stays out of reach.
         """
         if self._release is None or self.at_end:
             return None
-        raw = self._take()
+        raw = self._take() if self._undecoded is None else self._undecoded
         if raw is None:
             self._next = max(self._next, self._feed.end(self._stream.partition))
             batch = None
         else:
-            batch = self._within(self._decoder.decode(self._stream, raw))
+            batch = self._decoded(raw)
         if self.at_end:
             self._feed.remove(self._stream.partition)
         return batch
@@ -326,6 +327,16 @@ class KafkaPartitionReader:
         self._feed.add(partition, target)
         self._skipped += target - offset
         self._next = target
+
+    def _decoded(self, raw: RawBatch) -> RecordBatch | None:
+        """Decode a batch, or keep it for the next poll while its schemas are looked for."""
+        try:
+            batch = self._decoder.decode(self._stream, raw)
+        except NotYetDecodableError:
+            self._undecoded = raw
+            return None
+        self._undecoded = None
+        return self._within(batch)
 
     def _within(self, batch: RecordBatch) -> RecordBatch | None:
         """Cut off what came after the end of a bounded read, and leave it to the next one."""

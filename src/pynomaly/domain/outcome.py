@@ -69,6 +69,9 @@ class Reason(IntEnum):
     TIME_JUMP = 69
     SERIES_LIMIT = 70
     BAD_ID = 75
+    NO_SCHEMA_ID = 77
+    UNKNOWN_SCHEMA = 78
+    SCHEMA_MISMATCH = 79
     TOMBSTONE = 80
     REPEATED_ID = 90
 
@@ -110,6 +113,9 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.BAD_ID: "the id that tells repeats is empty, too long or not a string or integer",
     Reason.TOMBSTONE: "the record has no payload (a tombstone), which the flow takes for no fault",
     Reason.REPEATED_ID: "a record with this id came before in the same input partition, within the flow's horizon",
+    Reason.NO_SCHEMA_ID: "the payload does not begin with the id of a schema",
+    Reason.UNKNOWN_SCHEMA: "the schema registry has no usable schema of the flow's format under the payload's id",
+    Reason.SCHEMA_MISMATCH: "the payload does not match the schema that it names",
 }
 
 _OUTCOME_BY_TENS = {

@@ -117,6 +117,45 @@ def _levels_are_reachable(
             yield Complaint(("alert", "levels", level.label), rule, bar)
 
 
+def _records_have_schemas(source: SourceSpec) -> Iterator[Complaint]:
+    if not isinstance(source, KafkaSource):
+        return
+    yield from _registry_fits(("source",), source)
+    registry = source.schema_registry
+    if registry is not None and registry.reader_version is not None and source.format != "avro":
+        path = ("source", "schema_registry", "reader_version")
+        yield Complaint(path, "must be left out: only Avro records can be read as another version")
+
+
+def _schemas_have_payload_only(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
+    if not isinstance(source, KafkaSource) or source.format == "json":
+        return
+    if record.time.from_message:
+        yield Complaint(("record", "time", "from"), "must be field while the format is not json", record.time.origin)
+    if record.headers:
+        yield Complaint(("record", "headers"), "must be left out while the format is not json")
+
+
+def _events_have_schemas(output: OutputSpec) -> Iterator[Complaint]:
+    for name, sink in _sinks(output):
+        if not isinstance(sink, KafkaSink):
+            continue
+        if name == "dead_letters":
+            for key, only in (("format", "json"), ("mode", "binary")):
+                if getattr(sink, key) != only:
+                    yield Complaint(("output", name, key), f"must be {only}: dead letters are the bytes that came")
+        elif sink.mode == "structured" and sink.format != "json":
+            yield Complaint(("output", name, "mode"), f"must be binary while `format` is {sink.format}", sink.mode)
+        yield from _registry_fits(("output", name), sink)
+
+
+def _registry_fits(path: tuple[str, ...], section: KafkaSource | KafkaSink) -> Iterator[Complaint]:
+    if section.format == "json" and section.schema_registry is not None:
+        yield Complaint((*path, "schema_registry"), "must be left out while `format` is json: it has no schemas")
+    if section.format != "json" and section.schema_registry is None:
+        yield Complaint((*path, "schema_registry"), f"must be given while `format` is {section.format}")
+
+
 def _late_needs_a_window(window: Window, output: OutputSpec) -> Iterator[Complaint]:
     if window is None and output.late is not None:
         yield Complaint(("output", "late"), "must be left out without `window`: nothing is late")
@@ -182,12 +221,15 @@ _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], 
     (_record_is_the_datasets, ("source", "record")),
     (_only_messages_have_more, ("source", "record")),
     (_dataset_has_no_ids, ("source", "dedupe")),
+    (_records_have_schemas, ("source",)),
+    (_schemas_have_payload_only, ("source", "record")),
     (_clock_is_there, ("record", "entries")),
     (_fields_exist, ("record", "window", "entries")),
     (_parts_are_few, ("record", "window", "detectors")),
     (_names_are_unique, ("entries",)),
     (_levels_are_reachable, ("record", "window", "detectors", "combine", "alert")),
     (_late_needs_a_window, ("window", "output")),
+    (_events_have_schemas, ("output",)),
     (_outputs_are_apart, ("output",)),
     (_dead_letters_keep_their_keys, ("output",)),
     (_input_is_no_output, ("source", "output")),

@@ -54,7 +54,8 @@ class Complaint:
             return ""
         if self.path in origins:
             return f", was the content of {origins[self.path]}"
-        return ", was a hidden value" if "client" in self.path[:-1] else f", was {_shown(self.was)}"
+        is_secret = "client" in self.path[:-1] or self.path[-1:] == ("password",)
+        return ", was a hidden value" if is_secret else f", was {_shown(self.was)}"
 
 
 def path_text(path: Path) -> str:

@@ -21,7 +21,7 @@ from pynomaly.application.spec.option import from_options
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
-from pynomaly.application.spec.source import SourceSpec
+from pynomaly.application.spec.source import KafkaSource, SourceSpec
 from pynomaly.application.spec.window import WindowSpec
 from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.outcome import Level
@@ -30,6 +30,7 @@ _ADDRESS: Final = r"^(([^:\s\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})?$"
 
 #: What of a source decides about records and ids: how to reach it and how much to read at once do not.
 _IDENTITY_OF_SOURCE: Final = {"kind", "topic", "path", "name", "format", "delimiter"}
+_IDENTITY_OF_SCHEMAS: Final = {"reader_version", "check_records"}
 _DECIDES: Final = {"flow", "record", "window", "detectors", "combine", "persistence", "limits"}
 
 
@@ -127,6 +128,8 @@ class FlowSpec(Section):
         """
         decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES)
         decides["source"] = self.source.model_dump(mode="json", include=_IDENTITY_OF_SOURCE)
+        if isinstance(self.source, KafkaSource) and self.source.schema_registry is not None:
+            decides["schemas"] = self.source.schema_registry.model_dump(mode="json", include=_IDENTITY_OF_SCHEMAS)
         decides["alert"] = {
             **self.alert.model_dump(mode="json", exclude={"levels"}),
             "levels": {level.label: bar for level, bar in self.levels.items()},

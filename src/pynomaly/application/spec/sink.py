@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pynomaly.application.spec.registry import EventSchemas
 from pynomaly.application.spec.section import KIND, Name, Seconds, Section
 from pynomaly.application.spec.source import KafkaConnection
 
@@ -18,6 +19,12 @@ class KafkaSink(KafkaConnection):
     """Topic to write."""
     key: Literal["series", "id"] = "series"
     """Key of the messages: `series` keeps those of a series in order, `id` lets a compacted topic keep one of each."""
+    format: Literal["json", "avro", "protobuf"] = "json"
+    """Encoding of the events' data; dead letters stay the bytes that came."""
+    mode: Literal["binary", "structured"] = "binary"
+    """Of CloudEvents: `binary` has the attributes in headers, `structured` (JSON only) in the value as well."""
+    schema_registry: EventSchemas | None = None
+    """Where the events' schemas go; for `avro` and `protobuf`."""
     delivery_timeout_s: Seconds = 300.0
     """How long a message may be retried before the flow stops [s]."""
 

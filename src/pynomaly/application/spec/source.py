@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pynomaly.application.spec.registry import RecordSchemas
 from pynomaly.application.spec.section import KIND, BatchRecords, Name, Scalar, Seconds, Section
 from pynomaly.application.spec.start import Start
 
@@ -41,8 +42,10 @@ class KafkaSource(KafkaConnection):
     tombstones: Tombstones = "reject"
     """What becomes of records without payload: `reject` makes them `no_payload` dead letters, `ignore` only counts
     them, as the outcome `ignored`."""
-    format: Literal["json"] = "json"
-    """Encoding of the record values."""
+    format: Literal["json", "avro", "protobuf", "json_schema"] = "json"
+    """Encoding of the record values; all but `json` begin with the id of their schema, as Confluent's do."""
+    schema_registry: RecordSchemas | None = None
+    """Where the schemas are; for `avro`, `protobuf` and `json_schema`."""
     reader: Literal["auto", "fast", "portable"] = "auto"
     """`fast` takes batches from librdkafka as bytes, `portable` one object for each message; both read the same."""
     decoder: Literal["auto", "fast", "portable"] = "auto"

@@ -11,7 +11,7 @@ from pynomaly.presentation.cli.counts import counts_as_json, counts_lines
 from pynomaly.presentation.cli.detection import Detection
 from pynomaly.presentation.cli.level_style import LEVEL_STYLES
 from pynomaly.presentation.cli.result import print_json, print_rich, printable
-from pynomaly_connectors.codecs.cloudevents import rfc3339
+from pynomaly_connectors.codecs.iso8601 import rfc3339
 
 
 def print_detection(detection: Detection, written: Mapping[str, str], *, as_json: bool) -> None:

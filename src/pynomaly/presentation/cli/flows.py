@@ -53,3 +53,25 @@ def print_schema() -> None:
     from pynomaly.presentation.cli.result import print_json
 
     print_json(flow_schema())
+
+
+def print_asyncapi(flow: FlowFile, as_json: AsJson = False) -> None:
+    """Print what a flow reads and writes as an AsyncAPI 3 document: topics, messages and their schemas.
+
+    YAML, or JSON with --json.
+    """
+    import json
+
+    import yaml
+
+    import pynomaly
+    from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.presentation.cli.result import print_json, print_text
+    from pynomaly_connectors.asyncapi import asyncapi_document
+
+    document = asyncapi_document(load_flow(flow, environment()), pynomaly.__version__)
+    if as_json:
+        print_json(document)
+        return
+    plain = json.loads(json.dumps(document))  # what stands in it twice would become an alias
+    print_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120).rstrip())

@@ -18,7 +18,7 @@ from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
 from pynomaly.presentation.cli.doctor import doctor
 from pynomaly.presentation.cli.exit_status import UNREAD, error_lines, exit_code, is_foreseen
-from pynomaly.presentation.cli.flows import explain_flow, print_schema, validate_flow
+from pynomaly.presentation.cli.flows import explain_flow, print_asyncapi, print_schema, validate_flow
 from pynomaly.presentation.cli.replay import replay_flow
 from pynomaly.presentation.cli.result import print_text, standard_output
 from pynomaly.presentation.cli.run import run_flow
@@ -78,6 +78,7 @@ def _flows() -> typer.Typer:
     made.command("validate")(validate_flow)
     made.command("explain")(explain_flow)
     made.command("schema")(print_schema)
+    made.command("asyncapi")(print_asyncapi)
     return made
 
 

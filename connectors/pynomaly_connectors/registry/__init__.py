@@ -1,0 +1,1 @@
+"""Schemas from and for a Schema Registry."""
