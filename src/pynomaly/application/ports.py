@@ -38,7 +38,7 @@ class PartitionReader(Protocol):
         Raises
         ------
         UnavailableError
-            When the input is gone or refuses us for good.
+            When the input is gone or refuses us for good (an `AccessError`).
         TransientError
             When it has not answered for longer than the configured bound.
         """
@@ -103,6 +103,8 @@ class MessageWriter(Protocol):
         ------
         DeliveryError
             When an earlier message has failed for good.
+        AccessError
+            When we may no longer write there.
         """
         ...
 
@@ -113,6 +115,8 @@ class MessageWriter(Protocol):
         ------
         DeliveryError
             When one of them is not, permanently or after the configured bound.
+        AccessError
+            When we may no longer write there.
         """
         ...
 

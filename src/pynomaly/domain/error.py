@@ -59,6 +59,10 @@ class UnavailableError(PynomalyError):
     """Something that must exist or answer does not (a file, a topic, a broker)."""
 
 
+class AccessError(UnavailableError):
+    """Somebody who may decide refuses us: a log-in, a certificate or a right is missing, wrong or was withdrawn."""
+
+
 class MissingInputError(UnavailableError):
     """The input itself (a file, a folder, a topic) does not exist."""
 

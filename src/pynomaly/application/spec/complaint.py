@@ -17,6 +17,7 @@ Path = tuple[str | int, ...]
 
 _NOTHING: Final = object()
 _LONGEST_SHOWN: Final = 80
+_HIDDEN: Final = frozenset({"client", "security"})  # sections whose values may be secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Complaint:
             return ""
         if self.path in origins:
             return f", was the content of {origins[self.path]}"
-        return ", was a hidden value" if "client" in self.path[:-1] else f", was {_shown(self.was)}"
+        return f", was {_shown(self.was)}" if _HIDDEN.isdisjoint(self.path) else ", was a hidden value"
 
 
 def path_text(path: Path) -> str:
