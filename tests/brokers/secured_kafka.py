@@ -14,12 +14,13 @@ A certificate of `alice` and a log-in as `alice` are one principal. `admin` may 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -36,10 +37,13 @@ from confluent_kafka.admin import (
 )
 
 from brokers.apache_kafka import PROPERTIES, ApacheKafka
-from brokers.certificates import Authority
+from brokers.certificates import Authority, Identity
+
+Section = dict[str, object]
 
 ADMIN_PASSWORD: Final = "admin-secret"  # noqa: S105 - of a broker that lives as long as the tests
 ALICE_PASSWORD: Final = "alice-secret"  # noqa: S105 - the same
+REAUTHENTICATE_MS: Final = 3_000  # a log-in by SCRAM-SHA-512 is asked for again this often
 _DEADLINE_S: Final = 20.0
 _QUIET: Final = logging.getLogger("tests.brokers.secured")
 _QUIET.addHandler(logging.NullHandler())
@@ -66,7 +70,7 @@ username="admin" password="{ADMIN_PASSWORD}";
 listener.name.stale.scram-sha-512.sasl.jaas.config={_LOGIN}.scram.ScramLoginModule required;
 listener.name.scram.oauthbearer.sasl.jaas.config={_LOGIN}.oauthbearer.OAuthBearerLoginModule required \
 unsecuredLoginStringClaim_sub="admin";
-listener.name.scram.oauthbearer.connections.max.reauth.ms=0
+listener.name.scram.scram-sha-512.connections.max.reauth.ms={REAUTHENTICATE_MS}
 listener.name.plain.plain.sasl.jaas.config={_LOGIN}.plain.PlainLoginModule required \
 user_alice="{ALICE_PASSWORD}";
 ssl.keystore.type=PEM
@@ -124,10 +128,31 @@ class SecuredKafka:
         """Bootstrap of the listener without TLS."""
         return f"127.0.0.1:{self.broker.ports[2]}"
 
+    def scram_security(self, user: str = "alice", password: str = ALICE_PASSWORD, **changes: object) -> Section:
+        """Return the security section of a flow that logs in by SCRAM-SHA-512 over TLS."""
+        sasl = {"mechanism": "SCRAM-SHA-512", "username": user, "password": password}
+        return {"protocol": "SASL_SSL", "tls": {"ca_file": str(self.authority.certificate)}, "sasl": sasl, **changes}
+
+    def mutual_security(self, identity: Identity | None) -> Section:
+        """Return the security section of a flow that shows a certificate, or none."""
+        tls = {"ca_file": str(self.authority.certificate)}
+        if identity is not None:
+            tls |= {"certificate_file": str(identity.certificate), "key_file": str(identity.key)}
+        return {"protocol": "SSL", "tls": tls}
+
     def start(self) -> None:
         """Start the broker and log in as its administrator."""
         self.broker.start()
         self._admin = AdminClient(self._settings(), logger=_QUIET)
+
+    @property
+    def log(self) -> str:
+        """What the broker has written, for a failed test."""
+        return self.broker.log
+
+    def kill(self) -> None:
+        """Take the broker away."""
+        self.broker.kill()
 
     def create(self, topic: str) -> None:
         """Create a topic with one partition."""
@@ -144,9 +169,9 @@ class SecuredKafka:
 
     def allow(self, user: str, kind: ResourceType, name: str, *operations: AclOperation) -> None:
         """Give a user rights."""
-        wanted = [_acl(AclBinding, user, kind, name, operation) for operation in operations]
-        for future in self.admin.create_acls(wanted).values():
-            future.result(_DEADLINE_S)
+        for operation in operations:
+            wanted = _acl(AclBinding, user, kind, name, operation)
+            self.admin.create_acls([wanted])[wanted].result(_DEADLINE_S)
 
     def forbid(self, user: str, kind: ResourceType, name: str, *operations: AclOperation) -> None:
         """Take rights away again."""
@@ -160,6 +185,16 @@ class SecuredKafka:
         for value in values:
             producer.produce(topic, value, partition=0)
         assert producer.flush(_DEADLINE_S) == 0
+
+    def read(self, topic: str) -> list[dict[str, Any]]:
+        """Return what the messages of a topic say, all of them JSON, as the administrator."""
+        settings = {"group.id": "tests", "enable.auto.commit": False, "enable.partition.eof": True}
+        consumer = Consumer(self._settings() | settings | {"fetch.wait.max.ms": 10}, logger=_QUIET)
+        try:
+            consumer.assign([TopicPartition(topic, 0, 0)])
+            return [json.loads(value) for value in iter(lambda: _next_value(consumer), None)]
+        finally:
+            consumer.close()
 
     def _alter(self, name: str, change: UserScramCredentialUpsertion | UserScramCredentialDeletion) -> None:
         self.admin.alter_user_scram_credentials([change])[name].result(_DEADLINE_S)
@@ -179,6 +214,14 @@ class SecuredKafka:
             "sasl.username": "admin",
             "sasl.password": ADMIN_PASSWORD,
         }
+
+
+def _next_value(consumer: Consumer) -> bytes | None:
+    message = consumer.poll(_DEADLINE_S)
+    assert message is not None, f"a topic must be read within {_DEADLINE_S:g} s"
+    error = message.error()
+    assert error is None or error.code() == KafkaError._PARTITION_EOF, error
+    return None if error is not None else message.value()
 
 
 def _scram_option(user: str, password: str, bits: int) -> str:
