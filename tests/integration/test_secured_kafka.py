@@ -250,9 +250,7 @@ def test_a_writer_that_is_refused_is_told_why_at_once(secured_kafka: SecuredKafk
 def test_a_token_that_is_not_given_is_told(secured_kafka: SecuredKafka, tokens: TokenEndpoint) -> None:
     """The identity provider refuses us, not the brokers."""
     made = source(secured_kafka.scram, "records", oauth(secured_kafka, tokens, "not-my-secret"))
-    with pytest.raises(
-        AccessError, match=r"must accept this client.*invalid_client.*; check `security\.sasl\.oauth`"
-    ) as refused:
+    with pytest.raises(AccessError, match=r"invalid_client.*; check `security\.sasl\.oauth`") as refused:
         made.partitions()
     assert "not-my-secret" not in str(refused.value)
 

@@ -19,6 +19,8 @@ from pynomaly_connectors.kafka.credentials import security_settings
 from pynomaly_connectors.kafka.native.library import librdkafka
 
 SASL: Final = {"mechanism": "SCRAM-SHA-512", "username": "u", "password": "p"}
+PLAINTEXT: Final = "with protocol PLAINTEXT"
+READABLE: Final = "must be true: the secret could be read on the way"
 OAUTH: Final = {"token_endpoint": "https://id.example/token", "client_id": "flow", "client_secret": "s"}
 
 
@@ -136,9 +138,8 @@ def test_every_security_setting_of_the_client_has_a_key(tmp_path: Path) -> None:
         (
             {"sasl": SASL, "tls": {}},
             [
-                "security.sasl: must be left out with protocol PLAINTEXT, which does not log in "
-                "(SASL_SSL and SASL_PLAINTEXT do)",
-                "security.tls: must be left out with protocol PLAINTEXT, which does not encrypt (SSL and SASL_SSL do)",
+                f"security.sasl: must be left out {PLAINTEXT}, which does not log in (SASL_SSL and SASL_PLAINTEXT do)",
+                f"security.tls: must be left out {PLAINTEXT}, which does not encrypt (SSL and SASL_SSL do)",
             ],
         ),
         (
@@ -173,10 +174,7 @@ def test_every_security_setting_of_the_client_has_a_key(tmp_path: Path) -> None:
                 "protocol": "SASL_SSL",
                 "sasl": {"mechanism": "OAUTHBEARER", "oauth": {**OAUTH, "token_endpoint": "http://id.example/t"}},
             },
-            [
-                "security.sasl.oauth.token_endpoint: must begin with https, or allow_plaintext must be true: the secret "
-                "could be read on the way"
-            ],
+            [f"security.sasl.oauth.token_endpoint: must begin with https, or allow_plaintext {READABLE}"],
         ),
         (
             {"protocol": "SSL", "tls": {"keystore_file": "k", "certificate_file": "c", "key_file": "k"}},

@@ -85,4 +85,4 @@ def _short(reason: str) -> str:
     text = re.sub(r"^\w+://\S+: ", "", reason)
     text = re.sub(r": broker certificate could not be verified, verify that .* package\)", "", text)
     text = re.sub(r"error:[0-9A-F]+:SSL routines::", "", text)
-    return re.sub(r" \(after \d+ms in state \w+\)", "", text)
+    return re.sub(r" \(after \d+ms in state [^)]*(\(s\)[^)]*)?\)", "", text)
