@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -14,12 +15,14 @@ from brokers.apache_kafka import ApacheKafka, ToolMissingError
 from brokers.apicurio import Apicurio
 from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
+from brokers.secured_kafka import SecuredKafka
 from pynomaly_connectors.kafka import source as kafka_source
 from pynomaly_connectors.kafka.native.library import LibraryMissingError
 from pynomaly_connectors.memory import Broker, broker, reset_brokers
 
 _LOG_CHARACTERS = 10_000
-_running: list[ApacheKafka] = []
+_running: list[ApacheKafka | SecuredKafka] = []
+KafkaT = TypeVar("KafkaT", ApacheKafka, SecuredKafka)
 
 settings.register_profile("unhurried", deadline=None)  # the first example compiles a kernel, which takes seconds
 settings.load_profile("unhurried")
@@ -57,6 +60,13 @@ def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
         yield started
     finally:
         started.kill()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A real Apache Kafka with TLS, log-ins and access control; each test works on topics and users of its own."""
+    with _apache_kafka(tmp_path_factory.mktemp("secured"), SecuredKafka) as secured:
+        yield secured
 
 
 @pytest.fixture(scope="session")
@@ -107,23 +117,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show what the running brokers wrote beside a failed test that used one."""
     report = yield
     names = getattr(item, "fixturenames", ())
-    if report.failed and {"kafka", "own_kafka"} & set(names):
+    if report.failed and {"kafka", "own_kafka", "secured_kafka"} & set(names):
         report.sections += [("Apache Kafka's log", started.log[-_LOG_CHARACTERS:]) for started in _running]
     return report
 
 
-class _apache_kafka:  # noqa: N801 - a context manager, used as a function
+class _apache_kafka(Generic[KafkaT]):  # noqa: N801 - a context manager, used as a function
     """Start a broker for a block; without its tools skip, or fail where CI promises them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: Callable[[Path], KafkaT] = ApacheKafka) -> None:
         try:
-            self._broker = ApacheKafka(folder)
+            self._broker = kind(folder)
         except ToolMissingError as missing:
             if os.environ.get("CI") == "true":
                 pytest.fail(f"CI must run the tests against Apache Kafka: {missing}")
             pytest.skip(str(missing))
 
-    def __enter__(self) -> ApacheKafka:
+    def __enter__(self) -> KafkaT:
         _running.append(self._broker)
         self._broker.start()
         return self._broker

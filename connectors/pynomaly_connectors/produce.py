@@ -15,6 +15,7 @@ from pynomaly.application.exit_status import exit_code_of
 from pynomaly.application.ports import RecordSource
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.record import RecordSpec, TimeFormat, TimeSpec
+from pynomaly.application.spec.security import SecuritySpec
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.application.spec.source import DatasetSource, FileSource
 from pynomaly.domain.error import PynomalyError
@@ -50,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--bootstrap", default="localhost:9092", help="host:port of the cluster (default: %(default)s)")
     made.add_argument(
+        "--allow-plaintext", action="store_true", help="send readable records to brokers on other machines"
+    )
+    made.add_argument(
         "--timeout", type=_positive, default=20.0, help="how long the cluster may be silent [s] (default: %(default)g)"
     )
     made.add_argument("--topic", required=True, help="topic to write; must exist")
@@ -77,7 +81,13 @@ def _positive(text: str) -> float:
 
 def _send(options: argparse.Namespace, world: World) -> int:
     source, series_of = _source(options)
-    topic = KafkaSink(kind="kafka", bootstrap=options.bootstrap, topic=options.topic, timeout_s=options.timeout)
+    topic = KafkaSink(
+        kind="kafka",
+        bootstrap=options.bootstrap,
+        security=SecuritySpec(allow_plaintext=options.allow_plaintext),
+        topic=options.topic,
+        timeout_s=options.timeout,
+    )
     writer = KafkaMessageSink(topic).open(None)
     try:
         return send(source, series_of, writer, Pace(options.rate, options.loop, options.wall_time), world)

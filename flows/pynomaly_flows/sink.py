@@ -14,7 +14,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import DeliveryError
+from pynomaly.domain.error import AccessError, DeliveryError
 
 _ONLY_PART = "all"
 
@@ -40,7 +40,7 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
 
         Raises
         ------
-        DeliveryError
+        DeliveryError, AccessError
             When one is not: the epoch must not become durable.
         """
         since = perf_counter()
@@ -59,7 +59,7 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
         """Tell telemetry of what is refused; the error goes on and stops the flow."""
         try:
             yield
-        except DeliveryError as error:
+        except (AccessError, DeliveryError) as error:
             self._telemetry.delivery_failed(self._name, error.messages)
             raise
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -65,20 +66,34 @@ class ApacheKafka:
     ----------
     folder
         Empty folder for configuration, data and log.
+    properties
+        Template of its configuration.
+    format_options
+        Further arguments for the formatting of its storage.
+    further_ports
+        How many more ports it listens on, `ports` in the template.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        properties: str = PROPERTIES,
+        format_options: Sequence[str] = (),
+        *,
+        further_ports: int = 0,
+    ) -> None:
         self._folder = folder
         self._classpath = f"{_jars()}/*"
-        self._port, controller_port = _free_ports(2)
+        self._port, controller_port, *self.ports = _free_ports(2 + further_ports)
         self._process: subprocess.Popen[bytes] | None = None
         self._configuration = folder / "server.properties"
         self._configuration.write_text(
-            PROPERTIES.format(port=self._port, controller_port=controller_port, folder=folder)
+            properties.format(port=self._port, controller_port=controller_port, folder=folder, ports=self.ports)
         )
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         named = f"--cluster-id={cluster_id}"  # with an equals sign, for an id may begin with a hyphen
-        self._java("kafka.tools.StorageTool", "format", named, "-c", str(self._configuration)).wait(START_S)
+        tool = ("kafka.tools.StorageTool", "format", named, "-c", str(self._configuration))
+        self._java(*tool, *format_options).wait(START_S)
 
     @property
     def bootstrap(self) -> str:

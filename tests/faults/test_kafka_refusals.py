@@ -11,7 +11,7 @@ from brokers.mock_cluster import MockCluster
 from brokers.record_logs import RECORDS, payload
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
-from pynomaly.domain.error import UnavailableError
+from pynomaly.domain.error import AccessError
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.kafka.source import KafkaRecordSource
 
@@ -75,6 +75,6 @@ def test_a_topic_closed_to_us_stops_the_reader(mock_cluster: MockCluster) -> Non
     """Rights that were taken away do not look like an idle topic."""
     reader = opened(mock_cluster)
     mock_cluster.fail_requests(FETCH, *[TOPIC_AUTHORIZATION_FAILED] * REFUSALS)
-    with pytest.raises(UnavailableError, match=r"must be open to this user, was refused: .*; grant DESCRIBE and READ"):
+    with pytest.raises(AccessError, match=r"must be open to this user, was refused: .*; grant READ on the topic"):
         until(lambda: reader.poll() is None and False, "the refusal")
     reader.close()

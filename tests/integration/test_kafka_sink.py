@@ -12,7 +12,7 @@ from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
 from pynomaly.application.ports import Message
 from pynomaly.application.spec.sink import KafkaSink
-from pynomaly.domain.error import DeliveryError, MissingInputError
+from pynomaly.domain.error import AccessError, DeliveryError, MissingInputError
 from pynomaly.domain.event import RecordRejected
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import RawRecord, Stream
@@ -43,16 +43,18 @@ def test_a_missing_topic_is_told_at_open(fragile: KafkaTopics) -> None:
         sink(fragile.bootstrap, "nowhere").open(None)
 
 
-def test_a_refused_message_is_a_delivery_error(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
-    """The first failure names topic, partition and reason, and the writer stays unusable."""
+def test_a_refused_message_says_which_right_is_missing(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
+    """The first failure names topic and right, and the writer stays unusable."""
     writer = sink(fragile.bootstrap).open(None)
     mock_cluster.fail_requests(PRODUCE, TOPIC_AUTHORIZATION_FAILED)
     writer.write([Message(b"1", b"k")])
-    with pytest.raises(DeliveryError, match=r"alerts\[0\] at .* must be delivered, failed: TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(
+        AccessError, match=r"topic alerts at .* must be open to this user, .*; grant WRITE on the topic"
+    ):
         writer.flush()
-    with pytest.raises(DeliveryError, match="TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(AccessError, match="grant WRITE on the topic"):
         writer.write([Message(b"2", b"k")])
-    with pytest.raises(DeliveryError, match="TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(AccessError, match="grant WRITE on the topic"):
         writer.flush()
     writer.close()
 

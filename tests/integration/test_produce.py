@@ -35,6 +35,14 @@ def test_rate_must_be_a_positive_number(rate: str, capsys: pytest.CaptureFixture
     assert "--rate" in capsys.readouterr().err
 
 
+def test_plaintext_to_other_machines_is_refused(tmp_path: Path) -> None:
+    """Unless the option allows it; no connection is tried."""
+    ended = produce(tmp_path, "--topic", "t", "--dataset", "water_flow", "--bootstrap", "broker.invalid:9092")
+    assert ended.returncode == os.EX_CONFIG
+    assert ended.stderr.startswith("security.allow_plaintext: must be true, or `protocol` SSL or SASL_SSL: broker.inv")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_silent_cluster_is_unavailable(tmp_path: Path) -> None:
     """The program ends with the status for an unavailable service and one sentence, no traceback."""
     with socket.socket() as silent:

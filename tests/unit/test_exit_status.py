@@ -8,6 +8,7 @@ import pytest
 
 from pynomaly.application.exit_status import STATUS_OF_ERRORS, exit_code_of
 from pynomaly.domain.error import (
+    AccessError,
     BadRecordError,
     ConfigError,
     DeliveryError,
@@ -26,6 +27,7 @@ from pynomaly.domain.error import (
         (ConfigError(Problem("flow", "must be")), os.EX_CONFIG),
         (MissingInputError(""), os.EX_NOINPUT),
         (UnavailableError(""), os.EX_UNAVAILABLE),
+        (AccessError(""), os.EX_NOPERM),
         (StateError(""), os.EX_DATAERR),
         (BadRecordError(""), os.EX_DATAERR),
         (DeliveryError(""), os.EX_TEMPFAIL),

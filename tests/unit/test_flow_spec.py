@@ -40,10 +40,10 @@ def minimal() -> Tree:
     """Return the tree of the smallest flow on Kafka."""
     return {
         "flow": "pumps",
-        "source": {"kind": "kafka", "bootstrap": "broker:9092", "topic": "readings"},
+        "source": {"kind": "kafka", "bootstrap": "localhost:9092", "topic": "readings"},
         "record": {"time": {"field": "ts"}, "values": ["a", "b"], "series": ["pump"]},
         "detectors": ["ew_zscore"],
-        "output": {"alerts": {"kind": "kafka", "bootstrap": "broker:9092", "topic": "alerts"}},
+        "output": {"alerts": {"kind": "kafka", "bootstrap": "localhost:9092", "topic": "alerts"}},
     }
 
 
@@ -226,8 +226,8 @@ SECTIONS = (
     "checkpoint, metrics"
 )
 KAFKA_KEYS = (
-    "bootstrap, client, timeout_s, kind, topic, group, start, out_of_range, tombstones, format, schema_registry, "
-    "reader, decoder, batch_records"
+    "bootstrap, security, client, timeout_s, kind, topic, group, start, out_of_range, tombstones, format, "
+    "schema_registry, reader, decoder, batch_records"
 )
 PART_KEYS = "as, fields, calibration, detector, direction, minimum_absolute, minimum_relative, guard"
 EW_ZSCORE_KEYS = f"{PART_KEYS}, half_life, warm_up"
@@ -435,7 +435,7 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
         with_(
             output={
                 "alerts": {"kind": "file", "path": "out/x.jsonl"},
-                "dead_letters": {"kind": "kafka", "bootstrap": "other:1,broker:9092", "topic": "readings"},
+                "dead_letters": {"kind": "kafka", "bootstrap": "127.0.0.1:1,localhost:9092", "topic": "readings"},
                 "outcomes": {"kind": "file", "path": "./out/x.jsonl"},
                 "late": {"kind": "terminal"},
             }
@@ -469,14 +469,14 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
         with_(
             source={
                 "kind": "kafka",
-                "bootstrap": "b:1",
+                "bootstrap": "localhost:1",
                 "topic": "t",
-                "client": {"sasl.password": {"hunter2": 1}},
+                "client": {"socket.timeout.ms": {"hunter2": 1}},
                 "password": "hunter2",
             }
         ),
         [
-            "source.client.sasl.password: must be text, a number, true or false, was a hidden value",
+            "source.client.socket.timeout.ms: must be text, a number, true or false, was a hidden value",
             f"source.password: must be a known key: one of {KAFKA_KEYS}",
         ],
     ),
@@ -695,7 +695,7 @@ def test_a_good_flow_with_earlier_complaints_is_refused() -> None:
 
 def test_secrets_stay_out_of_representations() -> None:
     """A logged flow does not show client settings."""
-    tree = with_(source={**minimal()["source"], "client": {"sasl.password": "hunter2"}})
+    tree = with_(source={**minimal()["source"], "client": {"plugin.library.paths": "hunter2"}})
     assert "hunter2" not in repr(parse_flow(tree))
 
 
@@ -721,11 +721,12 @@ def _set(*path_and_value: object) -> Callable[[Tree], None]:
 
 SAME_SCORES = [
     _set("description", "words"),
-    _set("source", "bootstrap", "elsewhere:9092"),
+    _set("source", "bootstrap", "localhost:9093"),
     _set("source", "batch_records", 5),
     _set("source", "group", "g"),
     _set("source", "decoder", "portable"),
-    _set("source", "client", {"security.protocol": "SSL"}),
+    _set("source", "client", {"socket.timeout.ms": 5000}),
+    _set("source", "security", {"protocol": "SSL"}),
     _set("output", "alerts", {"kind": "terminal"}),
     _set("output", "outcomes", {"kind": "file", "path": "o.jsonl"}),
     _set("metrics", "listen", "127.0.0.1:1"),
@@ -860,7 +861,7 @@ def test_explanation_names_everything() -> None:
     text = str(explain(flow))
     for told in (
         "Flow pumps\n  Watch\n  them.\n",
-        "Reads topic readings of Kafka at broker:9092, from the earliest record on.",
+        "Reads topic readings of Kafka at localhost:9092, from the earliest record on.",
         "Time is `ts`, ISO 8601 text; values are `a`, `b`.",
         "Every value of `pump` is a series of its own.",
         "Detectors see `mean` over 5m of event time, every 5m, not single records.",
@@ -869,7 +870,7 @@ def test_explanation_names_everything() -> None:
         "IForest looks at `a.mean`, `b.mean` together: PyOD's IForest, fitted on the last 1,000 windows of each series",
         "l looks at `a.mean`, `b.mean` together: River's LODA",
         "Only when 2 of a series' last 3 windows reach the level.",
-        "Alerts go to topic alerts of Kafka at broker:9092.",
+        "Alerts go to topic alerts of Kafka at localhost:9092.",
         "Rejected records go to topic dlq of the in-memory broker default.",
         "Late records go to the terminal.",
         "Outcomes of records and windows that are not normal go to file o.jsonl.",

@@ -7,14 +7,17 @@ plus one fetch response of at most 50 MiB per broker. A producer holds at most 6
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from confluent_kafka import KafkaException
 
+from pynomaly.application.spec.bootstrap_hosts import hosts as hosts_of
+from pynomaly.application.spec.security import KEY_OF_SETTING, rule_of_plaintext
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.application.spec.source import KafkaConnection, KafkaSource
 from pynomaly.domain.error import ConfigError, Problem
+from pynomaly_connectors.kafka.credentials import security_settings
 
 ClientT = TypeVar("ClientT")
 Settings = dict[str, object]
@@ -61,20 +64,36 @@ def connection_settings(connection: KafkaConnection) -> Settings:
     Raises
     ------
     ConfigError
-        Naming every reserved key that the operator tried to set.
+        Naming every reserved key that the operator tried to set, or every file of secrets that cannot be read; or
+        when what travels to other machines could be read.
     """
     problems = [
         Problem(f"client.{key}", f"must not be set: {RESERVED[key]}") for key in connection.client if key in RESERVED
     ]
     if problems:
         raise ConfigError(*problems)
+    refuse_plaintext(connection, hosts_of(connection.bootstrap))
     preferred: Settings = {
         # A hung broker is noticed after this silence, a restarted one at most a second after it is back.
         "socket.timeout.ms": min(300_000, max(1_000, round(connection.timeout_s * 1_000))),
         "reconnect.backoff.max.ms": 1_000,
         "log.connection.close": False,
     }
-    return preferred | connection.client | {"bootstrap.servers": connection.bootstrap}
+    given: Settings = {**connection.client, **security_settings(connection.security)}
+    return preferred | given | {"bootstrap.servers": connection.bootstrap}
+
+
+def refuse_plaintext(connection: KafkaConnection, hosts: Iterable[str]) -> None:
+    """Check that nothing travels readable to other machines, unless the connection allows it.
+
+    Raises
+    ------
+    ConfigError
+        When it would.
+    """
+    rule = rule_of_plaintext(connection.security, hosts)
+    if rule is not None:
+        raise ConfigError(Problem("security.allow_plaintext", rule))
 
 
 def consumer_settings(source: KafkaSource) -> Settings:
@@ -124,6 +143,15 @@ def connect(client: Callable[..., ClientT], settings: Settings) -> ClientT:
     try:
         return client(settings, logger=LIBRARY_LOG)
     except KafkaException as refusal:
-        raise ConfigError(
-            Problem("client", f"must hold librdkafka settings, was refused: {refusal.args[0].str()}")
-        ) from None
+        raise refused_setting(refusal.args[0].str(), settings) from None
+
+
+def refused_setting(reason: str, settings: Mapping[str, object]) -> ConfigError:
+    """Say that librdkafka refuses a setting, by its key if it can be told, and never with its value."""
+    named = [setting for setting in settings if setting in reason and setting in KEY_OF_SETTING]
+    for value in settings.values():
+        reason = reason.replace(f'"{value}"', "(a hidden value)")
+    if named:
+        key = KEY_OF_SETTING[max(named, key=len)]
+        return ConfigError(Problem(key, f"must be what librdkafka can use, was refused: {reason}"))
+    return ConfigError(Problem("client", f"must hold librdkafka settings, was refused: {reason}"))

@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
 from pynomaly.domain.error import MissingInputError, UnavailableError
-from pynomaly_connectors.kafka.client import connect, connection_settings
+from pynomaly_connectors.kafka.client import connect, connection_settings, refuse_plaintext
 from pynomaly_connectors.kafka.error_code import NOT_YET, TOPIC_UNKNOWN
+from pynomaly_connectors.kafka.right import check_group, check_topic, missing_right
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
 AnswerT = TypeVar("AnswerT")
@@ -74,8 +75,10 @@ def ask(
 
     Raises
     ------
+    AccessError
+        When the cluster refuses us.
     UnavailableError
-        When the cluster refuses us, or has not answered in time.
+        When it has not answered in time.
     KafkaException
         When the answer is an error that waiting does not mend.
     """
@@ -96,26 +99,54 @@ def ask(
         time.sleep(_RETRY_S)
 
 
-def find_topic(connection: KafkaConnection, name: str, clock: Clock = time.monotonic) -> Topic:
-    """Check that the cluster answers us and has the topic.
+def find_topic(
+    connection: KafkaConnection, name: str, clock: Clock = time.monotonic, *, group: str | None = None
+) -> Topic:
+    """Check that the cluster answers us, has the topic, and lets us do there what the connection is for.
+
+    Parameters
+    ----------
+    connection
+        The cluster; a source needs the right to read, a sink to write.
+    name
+        The topic.
+    clock
+        Monotonic seconds.
+    group
+        Consumer group that offsets will be committed to, if any.
 
     Raises
     ------
+    ConfigError
+        When the brokers send us in plaintext to other machines, and the connection does not allow it.
     MissingInputError
         When there is no such topic.
+    AccessError
+        When the cluster refuses us, or a right is missing.
     UnavailableError
-        When the cluster is silent or refuses us.
+        When it is silent.
     """
     trouble = Trouble(connection, clock)
     admin = connect(AdminClient, connection_settings(connection) | {"error_cb": trouble.report})
 
-    def describe(seconds: float) -> Topic:
-        return Topic.of(admin.describe_topics(TopicCollection([name]), request_timeout=seconds)[name].result())
+    def describe(seconds: float) -> Any:
+        topics, options = TopicCollection([name]), {"include_authorized_operations": True}
+        return admin.describe_topics(topics, request_timeout=seconds, **options)[name].result()
 
     try:
-        return ask(describe, trouble, admin.poll, connection.timeout_s, clock)
+        description = ask(describe, trouble, admin.poll, connection.timeout_s, clock)
     except KafkaException as failure:
         raise refused_topic(connection, name, failure.args[0]) from None
+    _check_hosts(connection, description)
+    check_topic(connection, name, description.authorized_operations)
+    if group is not None:
+        check_group(connection, group, admin)
+    return Topic.of(description)
+
+
+def _check_hosts(connection: KafkaConnection, description: Any) -> None:
+    """Look where the brokers say that they are: a list on this machine may lead to brokers on others."""
+    refuse_plaintext(connection, (node.host for partition in description.partitions for node in partition.replicas))
 
 
 def refused_topic(connection: KafkaConnection, name: str, error: KafkaError) -> UnavailableError:
@@ -126,6 +157,4 @@ def refused_topic(connection: KafkaConnection, name: str, error: KafkaError) -> 
             f"{where} must exist, was missing: create it (kafka-topics.sh --bootstrap-server {connection.bootstrap} "
             f"--create --topic {name} --partitions N)"
         )
-    return UnavailableError(
-        f"{where} must be open to this user, was refused: {error.str()}; grant DESCRIBE and READ or WRITE"
-    )
+    return missing_right(connection, name, error)

@@ -16,11 +16,22 @@ OFFSET_OUT_OF_RANGE: Final = KafkaError._AUTO_OFFSET_RESET
 #: The group is not open to us; only commits need it.
 GROUP_REFUSED: Final = KafkaError.GROUP_AUTHORIZATION_FAILED
 
+#: What is asked of the whole cluster is not open to us.
+CLUSTER_REFUSED: Final = KafkaError.CLUSTER_AUTHORIZATION_FAILED
+
 #: A message is larger than the client or the broker allows.
 TOO_LARGE: Final = KafkaError.MSG_SIZE_TOO_LARGE
 
 #: Waiting does not help: wrong password, wrong certificate.
 CREDENTIALS_REFUSED: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})
+
+#: A right on the topic or the cluster is missing.
+RIGHT_MISSING: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
 
 #: The client works with nobody.
 OUTAGE: Final = frozenset({KafkaError._ALL_BROKERS_DOWN}) | CREDENTIALS_REFUSED

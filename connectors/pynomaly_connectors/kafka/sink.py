@@ -10,10 +10,11 @@ from confluent_kafka import Message as Delivered
 
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.spec.sink import KafkaSink
-from pynomaly.domain.error import DeliveryError
+from pynomaly.domain.error import AccessError, DeliveryError
 from pynomaly_connectors.kafka.client import connect, producer_settings
 from pynomaly_connectors.kafka.cluster import find_topic
-from pynomaly_connectors.kafka.error_code import TOO_LARGE
+from pynomaly_connectors.kafka.error_code import RIGHT_MISSING, TOO_LARGE
+from pynomaly_connectors.kafka.right import missing_right
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
 _SERVE_S = 0.05
@@ -52,8 +53,10 @@ class KafkaMessageSink:
         ------
         MissingInputError
             When there is none.
+        AccessError
+            When the cluster refuses us, or the right to write is missing.
         UnavailableError
-            Within the connection's bound, when the cluster is silent or refuses us.
+            Within the connection's bound, when the cluster is silent.
         """
         find_topic(self._spec, self._spec.topic, self._clock)
 
@@ -74,7 +77,7 @@ class KafkaMessageWriter:
         self._clock = clock
         self._trouble = Trouble(spec, clock)
         self._producer = connect(Producer, producer_settings(spec) | {"error_cb": self._trouble.report})
-        self._failure: DeliveryError | None = None
+        self._failure: DeliveryError | AccessError | None = None
         self._settled = False
 
     def write(self, messages: Sequence[Message]) -> None:
@@ -84,6 +87,8 @@ class KafkaMessageWriter:
         ------
         DeliveryError
             When an earlier message has failed for good, or one of these is too large.
+        AccessError
+            When the brokers no longer let us write.
         """
         for message in messages:
             self._produce(message)
@@ -97,15 +102,18 @@ class KafkaMessageWriter:
         ------
         DeliveryError
             When one of them failed for good or its time is up.
+        AccessError
+            When the brokers no longer let us write.
         """
         deadline = self._clock() + self._spec.delivery_timeout_s + _GRACE_S
         while self._producer.flush(_SERVE_S) > 0:
             self._raise_failure()
             if self._clock() >= deadline:
-                raise self._broken(
+                text = (
                     f"{len(self._producer)} messages to {self._spec.topic} must be acknowledged within "
                     f"{self._spec.delivery_timeout_s:g} s, were not: {self._trouble.silence()}"
                 )
+                raise self._broken(DeliveryError(text))
         self._raise_failure()
         self._trouble.clear()
 
@@ -133,7 +141,7 @@ class KafkaMessageWriter:
                 # Back-pressure: the queue is bounded, and what is in it expires after `delivery_timeout_s`.
                 self._producer.poll(_SERVE_S)
             except KafkaException as refusal:
-                raise self._broken(self._text(refusal.args[0], message.value, None)) from None
+                raise self._broken(self._error(refusal.args[0], message.value, None)) from None
             else:
                 return
 
@@ -141,9 +149,13 @@ class KafkaMessageWriter:
         if error is None:
             return
         if self._failure is None:
-            text = self._text(error, message.value() or b"", message.partition())
-            self._failure = DeliveryError(text, messages=0)
+            self._failure = self._error(error, message.value() or b"", message.partition())
         self._failure.messages += 1
+
+    def _error(self, error: KafkaError, value: bytes, partition: int | None) -> DeliveryError | AccessError:
+        if error.code() in RIGHT_MISSING:
+            return missing_right(self._spec, self._spec.topic, error)
+        return DeliveryError(self._text(error, value, partition), messages=0)
 
     def _text(self, error: KafkaError, value: bytes, partition: int | None) -> str:
         where = self._spec.topic if partition is None or partition < 0 else f"{self._spec.topic}[{partition}]"
@@ -154,12 +166,13 @@ class KafkaMessageWriter:
             )
         return f"message to {where} at {self._spec.bootstrap} must be delivered, failed: {error.name()}: {error.str()}"
 
-    def _broken(self, text: str) -> DeliveryError:
+    def _broken(self, error: DeliveryError | AccessError) -> DeliveryError | AccessError:
         """Keep the first failure: a writer that lost a message stays unusable."""
-        self._failure = self._failure or DeliveryError(text)
+        self._failure = self._failure or error
         return self._failure
 
     def _raise_failure(self) -> None:
+        self._trouble.raise_lasting_refusal()
         if self._failure is None:
             return
         if not self._settled:

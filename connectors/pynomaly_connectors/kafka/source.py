@@ -96,10 +96,12 @@ class KafkaRecordSource:
 
         Raises
         ------
+        AccessError
+            When the cluster refuses us, or the right to read the topic or to use the group is missing.
         UnavailableError
-            Within the connection's bound, when the topic is missing or the cluster silent or refusing us.
+            Within the connection's bound, when the topic is missing or the cluster silent.
         """
-        self._topic = find_topic(self._spec, self._spec.topic, self._clock)
+        self._topic = find_topic(self._spec, self._spec.topic, self._clock, group=self._spec.group)
         return [f"{self._spec.topic}:{number}" for number in self._topic.partitions]
 
     def between(self, begin: Place | None, end: Place | None) -> KafkaRecordSource:

@@ -17,7 +17,7 @@ from pynomaly.application.spec.source import KafkaConnection
 from pynomaly.domain.error import StateError, TransientError
 from pynomaly_connectors.kafka.client import connect, connection_settings
 from pynomaly_connectors.kafka.cluster import Topic, refused_topic
-from pynomaly_connectors.kafka.error_code import TOPIC_UNKNOWN
+from pynomaly_connectors.kafka.error_code import TOPIC_REFUSED, TOPIC_UNKNOWN
 from pynomaly_connectors.kafka.trouble import Clock
 
 EVERY_S: Final = 5.0
@@ -61,6 +61,8 @@ class TopicWatch:
         ------
         MissingInputError
             When the topic is gone.
+        AccessError
+            When it is no longer open to us.
         StateError
             When another topic has taken its name.
         TransientError
@@ -79,8 +81,11 @@ class TopicWatch:
         try:
             found = Topic.of(answer.result())
         except KafkaException as failure:
-            if failure.args[0].code() in TOPIC_UNKNOWN:
-                self._judge_unknown(failure.args[0])
+            error: KafkaError = failure.args[0]
+            if error.code() in TOPIC_UNKNOWN:
+                self._judge_unknown(error)
+            elif error.code() in TOPIC_REFUSED:
+                raise refused_topic(self._connection, self._topic.name, error) from None
             return  # an outage is not ours to judge
         self._was_unknown = False
         if found.id != self._topic.id:

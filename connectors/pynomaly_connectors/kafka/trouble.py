@@ -9,8 +9,10 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError
 
 from pynomaly.application.spec.source import KafkaConnection
-from pynomaly.domain.error import TransientError, UnavailableError
-from pynomaly_connectors.kafka.error_code import CREDENTIALS_REFUSED, OUTAGE
+from pynomaly.domain.error import TransientError
+from pynomaly_connectors.kafka.error_code import OUTAGE
+from pynomaly_connectors.kafka.handshake import speaks_tls
+from pynomaly_connectors.kafka.refusal import is_refusal, refused, refused_plaintext
 
 Clock = Callable[[], float]
 
@@ -21,7 +23,8 @@ class Trouble:
     """Connection errors of one client since it last worked.
 
     A wrong password never raises and never appears among the messages; a dead broker just goes silent. Both
-    are told to the error callback only, which is `report`.
+    are told to the error callback only, which is `report`. That a TLS listener was spoken to in plaintext is told
+    nowhere: then one look is taken at how the brokers answer.
 
     Parameters
     ----------
@@ -37,6 +40,7 @@ class Trouble:
         self._since: float | None = None
         self._refused = ""
         self._last = ""
+        self._has_looked = connection.security.encrypts
 
     @property
     def present(self) -> bool:
@@ -46,9 +50,10 @@ class Trouble:
     def report(self, error: KafkaError) -> None:
         """Take an error from the client's callback."""
         self._last = error.str()
-        if error.code() in CREDENTIALS_REFUSED:
+        refusal = is_refusal(error)
+        if refusal:
             self._refused = self._last
-        if error.code() in OUTAGE and self._since is None:
+        if (refusal or error.code() in OUTAGE) and self._since is None:
             self._since = self._clock()
             facts = {"bootstrap": self._connection.bootstrap, "error": self._last}
             _log.warning("kafka_brokers_unreachable", extra=facts)
@@ -60,34 +65,54 @@ class Trouble:
         self._since, self._refused, self._last = None, "", ""
 
     def raise_refusal(self) -> None:
-        """Raise if the brokers refuse our credentials or certificates.
+        """Raise if the brokers refuse our log-in or certificate, or speak TLS where we do not.
 
         Raises
         ------
-        UnavailableError
+        AccessError
             Then: waiting longer would not help.
         """
         if self._refused:
-            raise UnavailableError(
-                f"kafka at {self._connection.bootstrap} must accept the credentials, refused them: {self._refused}; "
-                "check security.protocol, sasl.* and ssl.* under `client`"
-            )
+            raise refused(self._connection, self._refused)
+        if self.present and not self._has_looked:
+            self._has_looked = True
+            if speaks_tls(self._connection):
+                raise refused_plaintext(self._connection)
 
     def raise_outage(self) -> None:
         """Raise if the trouble has lasted longer than the connection allows.
 
+        Brokers that are on their way up or down may refuse for a moment whom they will take again.
+
         Raises
         ------
+        AccessError
+            Then, if the brokers refuse us.
         TransientError
+            Then, if they are silent.
+        """
+        if self._is_lasting():
+            self.raise_refusal()
+            raise TransientError(self.silence())
+
+    def raise_lasting_refusal(self) -> None:
+        """Raise if the brokers have refused us for longer than the connection allows; wait for silent ones.
+
+        Raises
+        ------
+        AccessError
             Then.
         """
-        if self._since is not None and self._clock() - self._since >= self._connection.timeout_s:
-            raise TransientError(self.silence())
+        if self._refused and self._is_lasting():
+            self.raise_refusal()
+
+    def _is_lasting(self) -> bool:
+        return self._since is not None and self._clock() - self._since >= self._connection.timeout_s
 
     def silence(self, otherwise: str = "no reason known") -> str:
         """Say what to do about brokers that do not answer, with the last reason that they gave."""
         return (
             f"kafka at {self._connection.bootstrap} must answer within {self._connection.timeout_s:g} s, was silent "
             f"({self._last or otherwise}); start the brokers, or correct `bootstrap` "
-            "or security.protocol under `client`"
+            "or `security` (a listener that wants a log-in just hangs up on who has none)"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pynomaly.domain.error import (
+    AccessError,
     BadRecordError,
     ConfigError,
     MissingInputError,
@@ -32,6 +33,7 @@ class ExitStatus:
 STATUS_OF_ERRORS: Final = (
     ExitStatus(ConfigError, os.EX_CONFIG, "the flow or a flag asks for something that cannot run: correct it"),
     ExitStatus(MissingInputError, os.EX_NOINPUT, "the input (a file, a topic) does not exist"),
+    ExitStatus(AccessError, os.EX_NOPERM, "brokers refuse the log-in, the certificate or a right"),
     ExitStatus(UnavailableError, os.EX_UNAVAILABLE, "something else that must exist or answer does not"),
     ExitStatus(StateError, os.EX_DATAERR, "the saved state is damaged, foreign, in use or of another flow"),
     ExitStatus(BadRecordError, os.EX_DATAERR, "a record cannot be read"),

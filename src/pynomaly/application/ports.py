@@ -44,7 +44,7 @@ class PartitionReader(Protocol):
         Raises
         ------
         UnavailableError
-            When the input is gone or refuses us for good.
+            When the input is gone or refuses us for good (an `AccessError`).
         TransientError
             When it has not answered for longer than the configured bound.
         """
@@ -121,6 +121,8 @@ class MessageWriter(Protocol):
         ------
         DeliveryError
             When an earlier message has failed for good.
+        AccessError
+            When we may no longer write there.
         """
         ...
 
@@ -131,6 +133,8 @@ class MessageWriter(Protocol):
         ------
         DeliveryError
             When one of them is not, permanently or after the configured bound.
+        AccessError
+            When we may no longer write there.
         """
         ...
 

@@ -59,6 +59,22 @@ class UnavailableError(PynomalyError):
     """Something that must exist or answer does not (a file, a topic, a broker)."""
 
 
+class AccessError(UnavailableError):
+    """Somebody who may decide refuses us: a log-in, a certificate or a right is missing, wrong or was withdrawn.
+
+    Parameters
+    ----------
+    text
+        What must hold, and what to do.
+    messages
+        How many events could not be delivered for it.
+    """
+
+    def __init__(self, text: str, messages: int = 0) -> None:
+        self.messages = messages
+        super().__init__(text)
+
+
 class MissingInputError(UnavailableError):
     """The input itself (a file, a folder, a topic) does not exist."""
 

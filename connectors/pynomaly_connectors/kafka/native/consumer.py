@@ -16,7 +16,7 @@ from weakref import WeakSet
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException
 
-from pynomaly.domain.error import ConfigError, Problem
+from pynomaly_connectors.kafka.client import refused_setting
 from pynomaly_connectors.kafka.native.batch import MessageKernels, MessageLease
 from pynomaly_connectors.kafka.native.library import librdkafka
 
@@ -153,12 +153,12 @@ class NativeConsumer:
             written = str(value).lower() if isinstance(value, bool) else str(value)
             if self._library.rd_kafka_conf_set(configuration, name.encode(), written.encode(), text, len(text)) != 0:
                 self._library.rd_kafka_conf_destroy(configuration)
-                raise _refused(text.value)
+                raise refused_setting(text.value.decode(), settings)
         self._library.rd_kafka_conf_set_events(configuration, _LOG | _ERROR | _OFFSET_COMMIT)
         handle: int | None = self._library.rd_kafka_new(_CONSUMER, configuration, text, len(text))
         if handle is None:
             self._library.rd_kafka_conf_destroy(configuration)
-            raise _refused(text.value)
+            raise refused_setting(text.value.decode(), settings)
         return handle
 
     def _hand_out(self, event: int) -> None:
@@ -201,7 +201,3 @@ class NativeConsumer:
     def _error(self, code: int, text: bytes | None = None) -> KafkaError:
         told = self._library.rd_kafka_err2str(code) if text is None else text
         return KafkaError(code, told.decode(errors="replace"))
-
-
-def _refused(text: bytes) -> ConfigError:
-    return ConfigError(Problem("client", f"must hold librdkafka settings, was refused: {text.decode()}"))

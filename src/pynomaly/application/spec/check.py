@@ -6,14 +6,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from pynomaly.application.spec.alert import AlertSpec
-from pynomaly.application.spec.complaint import Complaint, one_of
+from pynomaly.application.spec.bootstrap_hosts import hosts
+from pynomaly.application.spec.complaint import Complaint, Path, one_of
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.dedupe import DedupeSpec
 from pynomaly.application.spec.detect import PartSpec, place_parts
 from pynomaly.application.spec.file_path import may_match, plain_path
 from pynomaly.application.spec.record import NoTime, RecordSpec
+from pynomaly.application.spec.security import rule_of_plaintext
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, OutputSpec, SinkSpec
-from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
+from pynomaly.application.spec.source import (
+    DatasetSource,
+    FileSource,
+    KafkaConnection,
+    KafkaSource,
+    MemorySource,
+    SourceSpec,
+)
 from pynomaly.application.spec.window import SlidingWindow, TumblingWindow
 from pynomaly.domain.decision import CombinationOptions
 from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
@@ -183,6 +192,23 @@ def _input_is_no_output(source: SourceSpec, output: OutputSpec) -> Iterator[Comp
             yield Complaint(path, f"must differ from the input, or the flow reads its own {name.replace('_', ' ')}")
 
 
+def _input_is_kept_secret(source: SourceSpec) -> Iterator[Complaint]:
+    if isinstance(source, KafkaSource):
+        yield from _kept_secret(("source",), source)
+
+
+def _outputs_are_kept_secret(output: OutputSpec) -> Iterator[Complaint]:
+    for name, sink in _sinks(output):
+        if isinstance(sink, KafkaSink):
+            yield from _kept_secret(("output", name), sink)
+
+
+def _kept_secret(path: Path, connection: KafkaConnection) -> Iterator[Complaint]:
+    rule = rule_of_plaintext(connection.security, hosts(connection.bootstrap))
+    if rule is not None:
+        yield Complaint((*path, "security", "allow_plaintext"), rule)
+
+
 def _sinks(output: OutputSpec) -> Iterator[tuple[str, SinkSpec]]:
     named = {"alerts": output.alerts, "dead_letters": output.dead_letters, "late": output.late}
     named["outcomes"] = output.outcomes
@@ -233,4 +259,6 @@ _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], 
     (_outputs_are_apart, ("output",)),
     (_dead_letters_keep_their_keys, ("output",)),
     (_input_is_no_output, ("source", "output")),
+    (_input_is_kept_secret, ("source",)),
+    (_outputs_are_kept_secret, ("output",)),
 )

@@ -17,6 +17,7 @@ Path = tuple[str | int, ...]
 
 _NOTHING: Final = object()
 _LONGEST_SHOWN: Final = 80
+_HIDDEN: Final = frozenset({"client", "security"})  # sections whose values may be secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Complaint:
             return ""
         if self.path in origins:
             return f", was the content of {origins[self.path]}"
-        is_secret = "client" in self.path[:-1] or self.path[-1:] == ("password",)
+        is_secret = not _HIDDEN.isdisjoint(self.path) or self.path[-1:] == ("password",)
         return ", was a hidden value" if is_secret else f", was {_shown(self.was)}"
 
 

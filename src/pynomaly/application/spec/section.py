@@ -22,7 +22,7 @@ class UnknownKey:
 class Section(BaseModel):
     """A section of a flow: frozen, and a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
     absent: ClassVar[Mapping[str, str]] = {}
     """Keys that an operator may look for here, with the reason why there are none."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from pynomaly.application.spec.complaint import Complaint, as_validation_error
 from pynomaly.application.spec.registry import RecordSchemas
 from pynomaly.application.spec.section import KIND, BatchRecords, Name, Scalar, Seconds, Section
+from pynomaly.application.spec.security import SecuritySpec, typed_key
 from pynomaly.application.spec.start import Start
 
 Tombstones = Literal["reject", "ignore"]
@@ -18,10 +20,21 @@ class KafkaConnection(Section):
 
     bootstrap: Name
     """Comma-separated `host:port` list."""
+    security: SecuritySpec = SecuritySpec()
+    """Encryption and log-in; without it everything travels readable, which is refused outside this machine."""
     client: dict[str, Scalar] = Field(default_factory=dict[str, Scalar], repr=False)
-    """Further librdkafka settings by their own names; secrets belong here, as `${NAME}`, and are never shown."""
+    """Further librdkafka settings by their own names; never shown. Those of security have keys of their own."""
     timeout_s: Seconds = 20.0
     """How long start-up waits for the brokers, and an outage may last, before the flow stops [s]."""
+
+    @field_validator("client")
+    @classmethod
+    def _without_security(cls, client: dict[str, Scalar]) -> dict[str, Scalar]:
+        typed = {setting: key for setting in client if (key := typed_key(setting)) is not None}
+        if typed:
+            complaints = [Complaint((setting,), f"must not be set: use `{key}`") for setting, key in typed.items()]
+            raise as_validation_error("client", complaints)
+        return client
 
 
 class KafkaSource(KafkaConnection):
