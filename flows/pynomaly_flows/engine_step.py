@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
+from typing import Final
 
 import bytewax.operators as op
 
@@ -16,6 +17,8 @@ from pynomaly.domain.record import RecordBatch, Stream
 
 #: Makes what is entered while a batch is judged: a span of a trace, or nothing.
 Trace = Callable[[RecordBatch], AbstractContextManager[object]]
+
+_NO_STATE: Final = b"stopped"
 
 
 def untraced(_batch: RecordBatch) -> AbstractContextManager[object]:
@@ -39,13 +42,26 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         self._state = resume_state
         self._engine: Engine | None = None
         self._stream: Stream | None = None
+        self._stopped = False
 
     def on_batch(self, values: list[RecordBatch]) -> tuple[Sequence[DetectionResult], bool]:
-        """Process batches in order; the key group is never discarded."""
-        return [self._process(batch) for batch in values], False
+        """Process batches in order; the key group is never discarded.
+
+        Behind a result that was stopped comes nothing: the outputs end the flow when they have delivered what it holds.
+        """
+        results: list[DetectionResult] = []
+        for batch in values:
+            if not self._stopped:
+                results.append(self._process(batch))
+        return results, False
 
     def snapshot(self) -> bytes:
-        """Return the engine's state as verifiable bytes."""
+        """Return the engine's state as verifiable bytes; of a stopped one, bytes that no engine would take.
+
+        The epoch of a stop never becomes durable, because an output raises in it.
+        """
+        if self._stopped:
+            return _NO_STATE
         if self._engine is None:
             return self._state or b""
         since = perf_counter()
@@ -60,6 +76,7 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         since = perf_counter()
         with self._trace(batch):
             result = engine.process(batch)
+        self._stopped = result.stopped is not None
         observe(result, engine, perf_counter() - since, self._telemetry)
         return result
 

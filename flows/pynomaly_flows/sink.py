@@ -13,24 +13,65 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.telemetry import Telemetry
+from pynomaly.domain.error import RejectionError
 
 _ONLY_PART = "all"
 
+#: Messages of one batch, or why nothing comes after those before.
+Item = Sequence[Message] | RejectionError
 
-class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
+
+class OpenOutputs:
+    """The outputs of this process, which end a flow that was stopped when all of them have delivered."""
+
+    def __init__(self) -> None:
+        self._waiting: set[str] = set()
+
+    def opened(self, name: str) -> None:
+        """Take note of an output."""
+        self._waiting.add(name)
+
+    def delivered(self, name: str, stopped: RejectionError) -> None:
+        """Take note that an output has delivered all that comes before the stop.
+
+        Raises
+        ------
+        RejectionError
+            When it was the last one.
+        """
+        self._waiting.discard(name)
+        if not self._waiting:
+            raise stopped
+
+
+class OutputPartition(StatefulSinkPartition[Item, bytes]):
     """The open end of one output."""
 
-    def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry) -> None:
+    def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry, opened: OpenOutputs) -> None:
+        self._opened = opened
         self._name = name
         self._writer = writer
         self._telemetry = telemetry
         self._unconfirmed = 0
 
-    def write_batch(self, values: list[Sequence[Message]]) -> None:
-        """Queue messages; they go out at once and count when the epoch does."""
-        for messages in values:
-            self._writer.write(messages)
-            self._unconfirmed += len(messages)
+    def write_batch(self, values: list[Item]) -> None:
+        """Queue messages; they go out at once and count when the epoch does.
+
+        Raises
+        ------
+        DeliveryError
+            When one is refused.
+        RejectionError
+            When a stream was stopped and this is the last output to deliver what comes before: so the epoch never
+            becomes durable, and what was wrong can be read in the dead letters all the same.
+        """
+        for item in values:
+            if isinstance(item, RejectionError):
+                self._deliver()
+                self._opened.delivered(self._name, item)
+            else:
+                self._writer.write(item)
+                self._unconfirmed += len(item)
 
     def snapshot(self) -> bytes:
         """Wait until all messages of the epoch are delivered, and return where the output stands.
@@ -40,18 +81,21 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
         DeliveryError
             When one is not: the epoch must not become durable.
         """
-        since = perf_counter()
-        self._writer.flush()
-        self._telemetry.events_delivered(self._name, self._unconfirmed, perf_counter() - since)
-        self._unconfirmed = 0
+        self._deliver()
         return self._writer.position()
 
     def close(self) -> None:
         """Close the writer."""
         self._writer.close()
 
+    def _deliver(self) -> None:
+        since = perf_counter()
+        self._writer.flush()
+        self._telemetry.events_delivered(self._name, self._unconfirmed, perf_counter() - since)
+        self._unconfirmed = 0
 
-class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
+
+class OutputSink(FixedPartitionedSink[Item, bytes]):
     """One output of a flow, with a single partition.
 
     Raises
@@ -60,8 +104,9 @@ class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
         When the output cannot be written to: said here, before Bytewax starts, it is said without a stack trace.
     """
 
-    def __init__(self, output: Output, telemetry: Telemetry) -> None:
+    def __init__(self, output: Output, telemetry: Telemetry, opened: OpenOutputs) -> None:
         output.sink.check()
+        self._opened = opened
         self._output = output
         self._telemetry = telemetry
 
@@ -75,4 +120,6 @@ class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> OutputPartition:  # noqa: ARG002
         """Open the output where it stood."""
-        return OutputPartition(self._output.name, self._output.sink.open(resume_state), self._telemetry)
+        writer = self._output.sink.open(resume_state)
+        self._opened.opened(self._output.name)
+        return OutputPartition(self._output.name, writer, self._telemetry, self._opened)

@@ -114,6 +114,7 @@ def plan_of(spec: FlowSpec) -> FlowPlan:
         ),
         window=_window(spec),
         series_limit=spec.limits.series,
+        rejections=spec.limits.rejected,
         fingerprint=spec.fingerprint(),
     )
 

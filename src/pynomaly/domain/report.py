@@ -9,7 +9,7 @@ from math import isnan
 import numpy as np
 
 from pynomaly.domain.event import AnomalyDetected, PartContribution, RecordLate, RecordRejected, WindowSpan, event_id
-from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
+from pynomaly.domain.outcome import Level, Outcomes, Reason
 from pynomaly.domain.plan import ScoringPlan
 from pynomaly.domain.record import Float64Matrix, Int64Column, RecordBatch, Stream
 from pynomaly.domain.windows import ClosedWindows
@@ -72,9 +72,9 @@ class Reporter:
             place = _Place(int(closed.slot[row]), int(closed.closed_by_offset[row]), span.end_ns, span)
             yield self._anomaly(int(row), place, closed.values, outcomes)
 
-    def rejected(self, batch: RecordBatch, outcomes: Outcomes) -> Iterator[RecordRejected]:
-        """Yield an event for each record that was rejected, by the decoder or later."""
-        for row in np.flatnonzero(outcomes.outcome == Outcome.REJECTED).tolist():
+    def rejected(self, batch: RecordBatch, rows: Int64Column, outcomes: Outcomes) -> Iterator[RecordRejected]:
+        """Yield an event for each of the rows, which were rejected, by the decoder or later."""
+        for row in rows.tolist():
             offset, reason = int(batch.offset[row]), Reason(int(outcomes.reason[row]))
             identity = event_id("rejected", self.flow, self.stream, offset)
             yield RecordRejected(identity, self.flow, self.stream, offset, reason, batch.raw(row))
