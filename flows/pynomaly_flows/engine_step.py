@@ -49,11 +49,7 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
 
         Behind a result that was stopped comes nothing: the outputs end the flow when they have delivered what it holds.
         """
-        results: list[DetectionResult] = []
-        for batch in values:
-            if not self._stopped:
-                results.append(self._process(batch))
-        return results, False
+        return [self._process(batch) for batch in values if not self._stopped], False
 
     def snapshot(self) -> bytes:
         """Return the engine's state as verifiable bytes; of a stopped one, bytes that no engine would take.

@@ -14,7 +14,6 @@ from urllib.parse import quote
 import orjson
 
 from pynomaly.application.ports import Message
-from pynomaly.domain.error import BadRecordError
 from pynomaly.domain.event import (
     AnomalyDetected,
     Event,
@@ -24,9 +23,8 @@ from pynomaly.domain.event import (
     RecordLate,
     RecordRejected,
 )
-from pynomaly.domain.outcome import EXPLANATIONS
 from pynomaly.domain.record import Stream
-from pynomaly_connectors.codecs.kept_record import kept_record
+from pynomaly_connectors.codecs.dead_letter import dead_letter_message
 
 JSON: Final = b"application/json"
 
@@ -52,7 +50,7 @@ def encode(event: Event) -> Message:
         case ModelRefitFailed():
             return _cloud_event(event, event.group, None, _refit_failed(event))
         case RecordRejected():
-            return _dead_letter(event)
+            return dead_letter_message(event)
         case _:
             assert_never(event)
 
@@ -60,7 +58,7 @@ def encode(event: Event) -> Message:
 def structured(message: Message) -> bytes:
     """Return a CloudEvent from `encode` in structured mode: one JSON object on one line, for files."""
     attributes: dict[str, object] = {
-        name.removeprefix("ce_"): value.decode() for name, value in message.headers if name.startswith("ce_")
+        name.removeprefix("ce_"): (value or b"").decode() for name, value in message.headers if name.startswith("ce_")
     }
     attributes |= {"datacontenttype": JSON.decode(), "data": orjson.Fragment(message.value)}
     return _canonical(attributes)
@@ -157,29 +155,6 @@ def _refit_failed(event: ModelRefitFailed) -> dict[str, object]:
 
 def _place(stream: Stream, offset: int) -> dict[str, object]:
     return {"name": stream.name, "offset": offset, "partition": stream.partition}
-
-
-def _dead_letter(event: RecordRejected) -> Message:
-    """Keep key, value and headers as they arrived, so that the record can be produced again.
-
-    More than a message can take is cut (see `kept_record`), and two headers of ours tell it.
-    A tombstone's value becomes empty: a null would delete in a compacted topic; the reason tells them apart.
-    """
-    told = {
-        "__connect.errors.topic": event.stream.name,
-        "__connect.errors.partition": str(event.stream.partition),
-        "__connect.errors.offset": str(event.offset),
-        "__connect.errors.stage": "VALUE_CONVERTER",
-        "__connect.errors.exception.class.name": f"{BadRecordError.__module__}.{BadRecordError.__qualname__}",
-        "__connect.errors.exception.message": EXPLANATIONS[event.reason],
-        "pynomaly.reason": event.reason.label,
-        "pynomaly.flow": event.flow,
-        "ce_id": event.id,
-    }
-    raw, marks = kept_record(event.raw)
-    own = [(name, value.encode()) for name, value in (told | marks).items()]
-    kept = [(name, value or b"") for name, value in raw.headers]
-    return Message(raw.value or b"", raw.key, (*kept, *own))
 
 
 def _canonical(data: dict[str, object]) -> bytes:

@@ -15,7 +15,7 @@ def raw_batch(messages: list[Message]) -> RawBatch:
     """Join the payloads of one partition's messages; keys and headers are read only when asked for."""
 
     def headers(row: int) -> Headers:
-        return _headers(messages[row])
+        return headers_of(messages[row])
 
     offset = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
     return RawBatch.of(list(map(Message.value, messages)), offset, _Keys(messages), headers)
@@ -38,7 +38,8 @@ class _Keys(Sequence[bytes | None]):
         return _Keys(self._messages[row]) if isinstance(row, slice) else self._messages[row].key()
 
 
-def _headers(message: Message) -> Headers:
+def headers_of(message: Message) -> Headers:
+    """Return the headers of a message in their order."""
     found = message.headers() or []
     pairs = found.items() if isinstance(found, dict) else found
     return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)

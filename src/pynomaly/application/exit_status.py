@@ -35,11 +35,7 @@ STATUS_OF_ERRORS: Final = (
     ExitStatus(MissingInputError, os.EX_NOINPUT, "the input (a file, a topic) does not exist"),
     ExitStatus(UnavailableError, os.EX_UNAVAILABLE, "something else that must exist or answer does not"),
     ExitStatus(StateError, os.EX_DATAERR, "the saved state is damaged, foreign, in use or of another flow"),
-    ExitStatus(
-        RejectionError,
-        os.EX_PROTOCOL,
-        "more records were rejected than limits.rejected allows: see `pynomaly dlq list`",
-    ),
+    ExitStatus(RejectionError, os.EX_PROTOCOL, "more records were rejected than `limits.rejected` of the flow allows"),
     ExitStatus(BadRecordError, os.EX_DATAERR, "a record cannot be read"),
     ExitStatus(TransientError, os.EX_TEMPFAIL, "a broker, disk or network failed for too long: start again"),
 )

@@ -90,7 +90,7 @@ class Message:
 
     value: bytes
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class MessageWriter(Protocol):

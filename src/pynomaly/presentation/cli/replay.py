@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Totals
     from pynomaly.bootstrap import Services
+    from pynomaly.domain.error import RejectionError
     from pynomaly.presentation.plot import PlotRecorder
 
 WriteLines = Callable[[Iterable[bytes]], None]
@@ -52,6 +53,7 @@ def replay_flow(
     """Judge everything that the flow's input holds now, from its first record, as the live flow would.
 
     The flow's own outputs, its state and its consumer group are not touched. Alerts have the ids of the live run.
+    Each partition ends where `limits.rejected` would stop the live flow; the exit status tells.
     With --json the counts are printed, and with --plot a picture is drawn; alerts then go to --output only.
     """
     from pynomaly.bootstrap import services_of
@@ -73,11 +75,13 @@ def replay_flow(
         lines = None if outcomes is None else files.enter_context(LineFile(outcomes)).write
         started_s = perf_counter()
         print_alerts = _forget if as_json or recorder is not None else _print
-        totals = _replay(services, alerts or print_alerts, lines, recorder, batch_records)
+        totals, stopped = _replay(services, alerts or print_alerts, lines, recorder, batch_records)
         seconds = perf_counter() - started_s
     if recorder is not None and plot is not None:
         _draw(spec, recorder, plot)
     _print_counts(services, totals, seconds, as_json=as_json, quietly=output is None)
+    if stopped is not None:
+        raise stopped
 
 
 def _from_the_start(spec: FlowSpec) -> FlowSpec:
@@ -114,10 +118,12 @@ def _replay(
     write_outcomes: WriteLines | None,
     recorder: PlotRecorder | None,
     batch_records: int | None,
-) -> Totals:
+) -> tuple[Totals, RejectionError | None]:
+    """Replay as far as a live flow would come, and say why if that is not the end."""
     from pynomaly.application.observe import processed
     from pynomaly.application.replay import replay
     from pynomaly.application.tally import Tally
+    from pynomaly.domain.error import RejectionError
     from pynomaly_connectors.codecs.cloudevents import structured
     from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 
@@ -133,8 +139,11 @@ def _replay(
         if recorder is not None:
             recorder.take(result)
 
-    replay(services.source, services.engine_for, take, most_records=batch_records)
-    return tally.totals()
+    try:
+        replay(services.source, services.engine_for, take, most_records=batch_records)
+    except RejectionError as stopped:
+        return tally.totals(), stopped
+    return tally.totals(), None
 
 
 def _recorder(spec: FlowSpec, path: Path) -> PlotRecorder:
