@@ -17,7 +17,14 @@ from pynomaly.application.redrive import Target
 from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
-from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
+from pynomaly.application.spec.source import (
+    DatasetSource,
+    FileSource,
+    KafkaConnection,
+    KafkaSource,
+    MemorySource,
+    SourceSpec,
+)
 from pynomaly.application.topics import NeededTopic, Role
 from pynomaly.domain.adapted import AdaptedPartFactory
 from pynomaly.domain.error import ConfigError, Problem
@@ -293,9 +300,9 @@ def redrive_target_of(spec: FlowSpec, topic: str | None = None) -> Target:
     match source:
         case KafkaSource():
             name = topic or source.topic
-            where = {"bootstrap": source.bootstrap, "client": source.client, "timeout_s": source.timeout_s}
-            writer = KafkaRecordWriter(KafkaSink(kind="kafka", topic=name, **where))
-            return Target(name, writer, keeps_partition=name == source.topic)
+            connection = KafkaConnection(bootstrap=source.bootstrap, client=source.client, timeout_s=source.timeout_s)
+            sink = KafkaSink(kind="kafka", topic=name, **connection.model_dump())
+            return Target(name, KafkaRecordWriter(sink), keeps_partition=name == source.topic)
         case MemorySource():
             name = topic or source.topic
             return Target(name, MemoryRecordWriter(broker(source.broker), name), keeps_partition=name == source.topic)
