@@ -22,13 +22,16 @@ Item = Sequence[Message] | RejectionError
 
 
 class OpenOutputs:
-    """The outputs of this process, which end a flow that was stopped when all of them have delivered."""
+    """The outputs of a flow, which end it when it was stopped and all of them have delivered.
+
+    In a cluster some of them are open in other processes; each then ends its own process with the epoch.
+    """
 
     def __init__(self) -> None:
         self._waiting: set[str] = set()
 
-    def opened(self, name: str) -> None:
-        """Take note of an output."""
+    def add(self, name: str) -> None:
+        """Take note of an output; it may open later than another one has its first messages."""
         self._waiting.add(name)
 
     def delivered(self, name: str, stopped: RejectionError) -> None:
@@ -53,6 +56,7 @@ class OutputPartition(StatefulSinkPartition[Item, bytes]):
         self._writer = writer
         self._telemetry = telemetry
         self._unconfirmed = 0
+        self._stopped: RejectionError | None = None
 
     def write_batch(self, values: list[Item]) -> None:
         """Queue messages; they go out at once and count when the epoch does.
@@ -67,6 +71,7 @@ class OutputPartition(StatefulSinkPartition[Item, bytes]):
         """
         for item in values:
             if isinstance(item, RejectionError):
+                self._stopped = item
                 self._deliver()
                 self._opened.delivered(self._name, item)
             else:
@@ -80,7 +85,11 @@ class OutputPartition(StatefulSinkPartition[Item, bytes]):
         ------
         DeliveryError
             When one is not: the epoch must not become durable.
+        RejectionError
+            When a stream was stopped in it: nor must this one.
         """
+        if self._stopped is not None:
+            raise self._stopped
         self._deliver()
         return self._writer.position()
 
@@ -106,6 +115,7 @@ class OutputSink(FixedPartitionedSink[Item, bytes]):
 
     def __init__(self, output: Output, telemetry: Telemetry, opened: OpenOutputs) -> None:
         output.sink.check()
+        opened.add(output.name)
         self._opened = opened
         self._output = output
         self._telemetry = telemetry
@@ -121,5 +131,4 @@ class OutputSink(FixedPartitionedSink[Item, bytes]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> OutputPartition:  # noqa: ARG002
         """Open the output where it stood."""
         writer = self._output.sink.open(resume_state)
-        self._opened.opened(self._output.name)
         return OutputPartition(self._output.name, writer, self._telemetry, self._opened)
