@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import RawRecord
 from pynomaly_connectors.codecs.kept_record import kept_record
+from pynomaly_connectors.codecs.payload import RawBatch
 
 MIB = 1 << 20
 
@@ -57,3 +59,12 @@ def test_a_record_rejected_for_its_size_is_cut_shorter() -> None:
     assert marks == {"pynomaly.truncated": "value", "pynomaly.value_bytes": str(3 * MIB)}
     small = RawRecord(b"x" * 3_000, b"k")
     assert kept_record(small, Reason.TOO_LARGE) == (small, {})
+
+
+def test_a_large_value_is_cut_where_it_is_read() -> None:
+    """A batch of large records does not stand in memory twice; how long each was is still told."""
+    raw = RawBatch.of([b"x" * 3 * MIB, None], np.arange(2), [b"k", b"k"]).record(0)
+    assert raw == RawRecord(b"x" * 1_000_000, b"k", (), 3 * MIB)
+    kept, marks = kept_record(raw, Reason.MALFORMED)
+    assert len(kept.value or b"") == 999_999
+    assert marks == {"pynomaly.truncated": "value", "pynomaly.value_bytes": str(3 * MIB)}

@@ -26,15 +26,16 @@ def kept_record(raw: RawRecord, reason: Reason) -> tuple[RawRecord, dict[str, st
     """
     most = KEPT_OF_TOO_LARGE_BYTES if reason is Reason.TOO_LARGE else KEPT_BYTES
     value, beside = raw.value or b"", _bytes_beside(raw)
-    if len(value) + beside <= most:
+    value_bytes = len(value) if raw.value_bytes is None else raw.value_bytes
+    if value_bytes + beside <= most:
         return raw, {}
     missing = ["key", "headers"] if beside > most // 2 else []
     kept = RawRecord(value) if missing else RawRecord(value, raw.key, raw.headers)
     room = most - _bytes_beside(kept)
-    if len(value) > room:
+    if value_bytes > room:
         missing.append("value")
         kept = RawRecord(value[:room], kept.key, kept.headers)
-    return kept, {"pynomaly.truncated": ",".join(missing), "pynomaly.value_bytes": str(len(value))}
+    return kept, {"pynomaly.truncated": ",".join(missing), "pynomaly.value_bytes": str(value_bytes)}
 
 
 def _bytes_beside(raw: RawRecord) -> int:
