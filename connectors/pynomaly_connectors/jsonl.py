@@ -19,6 +19,7 @@ import orjson
 
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
+from pynomaly.domain.record import RawRecord
 from pynomaly_connectors.durable_file import replace_durably, sync_folder
 
 _VERSION = 1
@@ -36,16 +37,38 @@ def envelope_line(message: Message) -> bytes:
     """Render headers, key and value as one JSON object, whatever bytes they hold.
 
     ``key`` and ``value`` are base64; ``key_text`` and ``value_text`` repeat them for the reader where they are
-    UTF-8. ``headers`` is a list of name and text, for a name may occur twice.
+    UTF-8. ``headers`` is a list, for a name may occur twice: of name and text, the text null for a null value; a value
+    that is not UTF-8 follows in base64.
     """
-    envelope: dict[str, object] = {
-        "headers": [[name, value.decode(errors="replace")] for name, value in message.headers]
-    }
+    envelope: dict[str, object] = {"headers": [_header(name, value) for name, value in message.headers]}
     for name, content in (("key", message.key), ("value", message.value)):
         if content is not None:
             envelope[name] = base64.b64encode(content).decode()
             envelope[f"{name}_text"] = _text(content)
     return orjson.dumps(envelope, option=orjson.OPT_SORT_KEYS)
+
+
+def read_envelope_line(line: bytes) -> RawRecord | None:
+    """Return the message that `envelope_line` rendered; None for any other line."""
+    try:
+        envelope = orjson.loads(line)
+        key, value = (None if name not in envelope else base64.b64decode(envelope[name]) for name in ("key", "value"))
+        return RawRecord(value, key, tuple(_read_header(*header) for header in envelope["headers"]))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _header(name: str, value: bytes | None) -> list[str | None]:
+    text = None if value is None else _text(value)
+    if value is None or text is not None:
+        return [name, text]
+    return [name, None, base64.b64encode(value).decode()]
+
+
+def _read_header(name: str, text: str | None, encoded: str | None = None) -> tuple[str, bytes | None]:
+    if encoded is not None:
+        return name, base64.b64decode(encoded)
+    return name, None if text is None else text.encode()
 
 
 @dataclass(frozen=True, slots=True)

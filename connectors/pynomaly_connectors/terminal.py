@@ -22,7 +22,7 @@ Render = Callable[[Message], Text]
 
 def alert_line(message: Message) -> Text:
     """Render an encoded event: an alert with its values, any other one by its headers."""
-    headers = {name: value.decode(errors="replace") for name, value in message.headers}
+    headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers}
     if headers.get("ce_type", "").startswith("io.pynomaly.anomaly."):
         return _alert(orjson.loads(message.value))
     named = {name: value for name, value in headers.items() if name not in {"ce_specversion", "content-type"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
+from typing import Final
 
 import bytewax.operators as op
 
@@ -16,6 +17,8 @@ from pynomaly_flows.engines import Engines
 
 #: Makes what is entered while a batch is judged: a span of a trace, or nothing.
 Trace = Callable[[RecordBatch], AbstractContextManager[object]]
+
+_NO_STATE: Final = b"stopped"
 
 
 def untraced(_batch: RecordBatch) -> AbstractContextManager[object]:
@@ -37,13 +40,22 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         self._state = resume_state
         self._engine: Engine | None = None
         self._stream: Stream | None = None
+        self._stopped = False
 
     def on_batch(self, values: list[RecordBatch]) -> tuple[Sequence[DetectionResult], bool]:
-        """Process batches in order; the key group is never discarded."""
-        return [self._process(batch) for batch in values], False
+        """Process batches in order; the key group is never discarded.
+
+        Behind a result that was stopped comes nothing: the outputs end the flow when they have delivered what it holds.
+        """
+        return [self._process(batch) for batch in values if not self._stopped], False
 
     def snapshot(self) -> bytes:
-        """Return the engine's state, or where it is, as verifiable bytes."""
+        """Return the engine's state, or where it is, as verifiable bytes; of a stopped one, bytes that no engine takes.
+
+        The epoch of a stop never becomes durable, because an output raises in it.
+        """
+        if self._stopped:
+            return _NO_STATE
         return (self._state or b"") if self._stream is None else self._engines.save(self._stream)
 
     def _process(self, batch: RecordBatch) -> DetectionResult:
@@ -51,6 +63,7 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         since = perf_counter()
         with self._trace(batch):
             result = engine.process(batch)
+        self._stopped = result.stopped is not None
         observe(result, engine, perf_counter() - since, self._telemetry)
         return result
 

@@ -14,26 +14,71 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import AccessError, DeliveryError
+from pynomaly.domain.error import AccessError, DeliveryError, RejectionError
 
 _ONLY_PART = "all"
 
+#: Messages of one batch, or why nothing comes after those before.
+Item = Sequence[Message] | RejectionError
 
-class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
+
+class OpenOutputs:
+    """The outputs of a flow, which end it when it was stopped and all of them have delivered.
+
+    In a cluster some of them are open in other processes; each then ends its own process with the epoch.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: set[str] = set()
+
+    def add(self, name: str) -> None:
+        """Take note of an output; it may open later than another one has its first messages."""
+        self._waiting.add(name)
+
+    def delivered(self, name: str, stopped: RejectionError) -> None:
+        """Take note that an output has delivered all that comes before the stop.
+
+        Raises
+        ------
+        RejectionError
+            When it was the last one.
+        """
+        self._waiting.discard(name)
+        if not self._waiting:
+            raise stopped
+
+
+class OutputPartition(StatefulSinkPartition[Item, bytes]):
     """The open end of one output."""
 
-    def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry) -> None:
+    def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry, opened: OpenOutputs) -> None:
+        self._opened = opened
         self._name = name
         self._writer = writer
         self._telemetry = telemetry
         self._unconfirmed = 0
+        self._stopped: RejectionError | None = None
 
-    def write_batch(self, values: list[Sequence[Message]]) -> None:
-        """Queue messages; they go out at once and count when the epoch does."""
-        for messages in values:
-            with self._counting_failures():
-                self._writer.write(messages)
-            self._unconfirmed += len(messages)
+    def write_batch(self, values: list[Item]) -> None:
+        """Queue messages; they go out at once and count when the epoch does.
+
+        Raises
+        ------
+        DeliveryError, AccessError
+            When one is refused.
+        RejectionError
+            When a stream was stopped and this is the last output to deliver what comes before: so the epoch never
+            becomes durable, and what was wrong can be read in the dead letters all the same.
+        """
+        for item in values:
+            if isinstance(item, RejectionError):
+                self._stopped = item
+                self._deliver()
+                self._opened.delivered(self._name, item)
+            else:
+                with self._counting_failures():
+                    self._writer.write(item)
+                self._unconfirmed += len(item)
 
     def snapshot(self) -> bytes:
         """Wait until all messages of the epoch are delivered, and return where the output stands.
@@ -42,17 +87,24 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
         ------
         DeliveryError, AccessError
             When one is not: the epoch must not become durable.
+        RejectionError
+            When a stream was stopped in it: nor must this one.
         """
-        since = perf_counter()
-        with self._counting_failures():
-            self._writer.flush()
-        self._telemetry.events_delivered(self._name, self._unconfirmed, perf_counter() - since)
-        self._unconfirmed = 0
+        if self._stopped is not None:
+            raise self._stopped
+        self._deliver()
         return self._writer.position()
 
     def close(self) -> None:
         """Close the writer."""
         self._writer.close()
+
+    def _deliver(self) -> None:
+        since = perf_counter()
+        with self._counting_failures():
+            self._writer.flush()
+        self._telemetry.events_delivered(self._name, self._unconfirmed, perf_counter() - since)
+        self._unconfirmed = 0
 
     @contextmanager
     def _counting_failures(self) -> Generator[None]:
@@ -64,7 +116,7 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
             raise
 
 
-class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
+class OutputSink(FixedPartitionedSink[Item, bytes]):
     """One output of a flow, with a single partition.
 
     Raises
@@ -73,8 +125,10 @@ class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
         When the output cannot be written to: said here, before Bytewax starts, it is said without a stack trace.
     """
 
-    def __init__(self, output: Output, telemetry: Telemetry) -> None:
+    def __init__(self, output: Output, telemetry: Telemetry, opened: OpenOutputs) -> None:
         output.sink.check()
+        opened.add(output.name)
+        self._opened = opened
         self._output = output
         self._telemetry = telemetry
 
@@ -88,4 +142,5 @@ class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> OutputPartition:  # noqa: ARG002
         """Open the output where it stood."""
-        return OutputPartition(self._output.name, self._output.sink.open(resume_state), self._telemetry)
+        writer = self._output.sink.open(resume_state)
+        return OutputPartition(self._output.name, writer, self._telemetry, self._opened)

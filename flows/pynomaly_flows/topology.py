@@ -12,13 +12,14 @@ from pynomaly.application.engine import DetectionResult
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message
 from pynomaly.application.telemetry import Telemetry
+from pynomaly.domain.error import RejectionError
 from pynomaly_flows.engine_step import EngineStep, Trace, untraced
 from pynomaly_flows.engines import Engines
-from pynomaly_flows.sink import OutputSink
+from pynomaly_flows.sink import OpenOutputs, OutputSink
 from pynomaly_flows.source import Source
 
 KeyedResult = tuple[str, DetectionResult]
-KeyedMessages = tuple[str, Sequence[Message]]
+KeyedMessages = tuple[str, Sequence[Message] | RejectionError]
 
 
 def build_dataflow(
@@ -49,13 +50,15 @@ def build_dataflow(
     flow = Dataflow(name)
     records = op.input("records", flow, source)
     results = op.stateful_batch("engine", records, partial(EngineStep, engines, telemetry, trace))
+    opened = OpenOutputs()
     for output in outputs:
         messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output))
-        op.output(f"output-{output.name}", messages, OutputSink(output, telemetry))
+        op.output(f"output-{output.name}", messages, OutputSink(output, telemetry, opened))
     return flow
 
 
 def _encode(output: Output, keyed: KeyedResult) -> list[KeyedMessages]:
     key, result = keyed
     messages = output.encode(result)
-    return [(key, messages)] if messages else []
+    items: list[KeyedMessages] = [(key, messages)] if messages else []
+    return items if result.stopped is None else [*items, (key, result.stopped)]

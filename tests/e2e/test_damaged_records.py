@@ -48,7 +48,7 @@ def _without(field: str) -> Damage:
 
 
 #: What can be wrong with a record, and the reason that the documentation gives for it.
-_DAMAGES: Final[tuple[tuple[Damage, str], ...]] = (
+DAMAGES: Final[tuple[tuple[Damage, str], ...]] = (
     (lambda payload: payload[: len(payload) // 2], "malformed"),
     (lambda _payload: b"", "malformed"),
     (lambda _payload: None, "no_payload"),
@@ -91,7 +91,7 @@ class _Stream:
             next_offset[record.partition] += 1
             self.offsets.add(place)
             if number % _EVERY == _EVERY - 1:
-                damage, reason = _DAMAGES[number // _EVERY % len(_DAMAGES)]
+                damage, reason = DAMAGES[number // _EVERY % len(DAMAGES)]
                 bad = record._replace(
                     value=damage(record.value or b""), headers=[("trace", b"\x00\xff"), ("none", None)]
                 )
@@ -117,7 +117,7 @@ def _letters_of_topic(messages: list[Stored]) -> list[Letter]:
 def _letters_of_file(path: Path) -> list[Letter]:
     found: list[Letter] = []
     for line in lines(path):
-        headers = {name: text.encode() for name, text in line["headers"]}
+        headers = {name: text.encode() for name, text, *_ in line["headers"] if text is not None}
         key, value = (base64.b64decode(line[name]) for name in ("key", "value"))
         found.append((_origin(headers), headers["pynomaly.reason"].decode(), key, value))
     return found

@@ -122,7 +122,7 @@ def test_a_dead_letter_of_any_record_is_delivered(
     topic = unique_name("dead")
     kafka.create(topic)
     raw = RawRecord(random.Random(7).randbytes(size), b"pump-1", (("trace", b"t" * 500),))
-    letter = encode(RecordRejected("0f", "pumps", Stream("vibration", 2, "id"), 45, Reason.TOO_LARGE, raw))
+    letter = encode(RecordRejected("0f", "pumps", Stream("vibration", 2, "id"), 45, Reason.MALFORMED, raw))
     writer = sink(kafka.bootstrap, topic).open(None)
     writer.write([letter, letter])
     writer.flush()

@@ -120,7 +120,7 @@ def test_a_missing_topic_is_told_with_how_to_create_it(kafka: KafkaTopics, uniqu
     """The operator gets the command."""
     name = unique_name("missing")
     with pytest.raises(
-        MissingInputError, match=rf"topic {name} at .* must exist, was missing: create it .*--topic {name}"
+        MissingInputError, match=rf"topic {name} at .* must exist, was missing: create it by `pynomaly topics create"
     ):
         source_of(spec(kafka.bootstrap, name)).partitions()
 

@@ -14,7 +14,6 @@ from urllib.parse import quote
 import orjson
 
 from pynomaly.application.ports import Message
-from pynomaly.domain.error import BadRecordError
 from pynomaly.domain.event import (
     AnomalyDetected,
     Event,
@@ -23,7 +22,7 @@ from pynomaly.domain.event import (
     RecordLate,
     RecordRejected,
 )
-from pynomaly.domain.outcome import EXPLANATIONS
+from pynomaly_connectors.codecs.dead_letter import dead_letter_message
 from pynomaly_connectors.codecs.event_data import (
     anomaly_detected,
     model_refit_failed,
@@ -31,7 +30,7 @@ from pynomaly_connectors.codecs.event_data import (
     record_late,
 )
 from pynomaly_connectors.codecs.iso8601 import rfc3339
-from pynomaly_connectors.codecs.kept_record import kept_record
+from pynomaly_connectors.codecs.payload import Headers
 
 JSON: Final = b"application/json"
 STRUCTURED_JSON: Final = b"application/cloudevents+json"
@@ -58,7 +57,7 @@ def encode(event: Event) -> Message:
         case ModelRefitFailed():
             return _cloud_event(event, event.group, None, model_refit_failed(event))
         case RecordRejected():
-            return _dead_letter(event)
+            return dead_letter_message(event)
         case _:
             assert_never(event)
 
@@ -73,7 +72,7 @@ def keyed_by_id(message: Message) -> Message:
 def structured(message: Message) -> bytes:
     """Return a CloudEvent from `encode` in structured mode: one JSON object on one line, for files."""
     attributes: dict[str, object] = {
-        name.removeprefix("ce_"): value.decode() for name, value in message.headers if name.startswith("ce_")
+        name.removeprefix("ce_"): (value or b"").decode() for name, value in message.headers if name.startswith("ce_")
     }
     attributes |= {"datacontenttype": JSON.decode(), "data": orjson.Fragment(message.value)}
     return _canonical(attributes)
@@ -84,7 +83,7 @@ def structured_message(message: Message) -> Message:
     return Message(structured(message), message.key, with_content_type(message, STRUCTURED_JSON))
 
 
-def with_content_type(message: Message, content_type: bytes) -> tuple[tuple[str, bytes], ...]:
+def with_content_type(message: Message, content_type: bytes) -> Headers:
     """Return the headers of a message for a value of another type."""
     return tuple((name, content_type if name == CONTENT_TYPE else value) for name, value in message.headers)
 
@@ -102,29 +101,6 @@ def _cloud_event(event: Event, subject: str, time_ns: int | None, data: Mapping[
         attributes["ce_time"] = rfc3339(time_ns)
     headers = [(name, value.encode()) for name, value in attributes.items()]
     return Message(_canonical(data), subject.encode(), (*headers, (CONTENT_TYPE, JSON)))
-
-
-def _dead_letter(event: RecordRejected) -> Message:
-    """Keep key, value and headers as they arrived, so that the record can be produced again.
-
-    More than a message can take is cut (see `kept_record`), and two headers of ours tell it.
-    A tombstone's value becomes empty: a null would delete in a compacted topic; the reason tells them apart.
-    """
-    told = {
-        "__connect.errors.topic": event.stream.name,
-        "__connect.errors.partition": str(event.stream.partition),
-        "__connect.errors.offset": str(event.offset),
-        "__connect.errors.stage": "VALUE_CONVERTER",
-        "__connect.errors.exception.class.name": f"{BadRecordError.__module__}.{BadRecordError.__qualname__}",
-        "__connect.errors.exception.message": EXPLANATIONS[event.reason],
-        "pynomaly.reason": event.reason.label,
-        "pynomaly.flow": event.flow,
-        "ce_id": event.id,
-    }
-    raw, marks = kept_record(event.raw)
-    own = [(name, value.encode()) for name, value in (told | marks).items()]
-    kept = [(name, value or b"") for name, value in raw.headers]
-    return Message(raw.value or b"", raw.key, (*kept, *own))
 
 
 def _canonical(data: Mapping[str, object]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from pynomaly.domain.record import ByteColumn, Int64Column, RawRecord, RecordBatch, Stream
+from pynomaly_connectors.codecs.kept_record import KEPT_BYTES
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -88,8 +89,12 @@ class RawBatch:
         return np.full(len(self), -1, np.int64) if self.timestamps is None else self.timestamps()
 
     def record(self, row: int) -> RawRecord:
-        """Return one record whole, for the dead letters."""
-        return RawRecord(self.payload(row), self.key(row), self.headers(row))
+        """Return one record for the dead letters, with as much of its value as one of them may keep."""
+        begin, length = int(self.start[row]), int(self.length[row])
+        if length < 0:
+            return RawRecord(None, self.key(row), self.headers(row))
+        value = self.data[begin : begin + min(length, KEPT_BYTES)].tobytes()
+        return RawRecord(value, self.key(row), self.headers(row), None if len(value) == length else length)
 
 
 class NotYetDecodableError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +28,10 @@ class RefusedError(Exception):
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
-        super().__init__(reason.label)
+        super().__init__(reason)  # made for every refused record: no text
 
 
+@cache
 def refused_row(reason: Reason, fields: int) -> Row:
     """Return the row that stands for a record that cannot be used."""
     return Row(0, b"", (float("nan"),) * fields, reason.value)

@@ -46,6 +46,9 @@ def keys_beside_payload(series: SeriesRule, raw: RawBatch, accepted: BoolColumn,
 def _with_keys(key: KeyColumn, odd: Int64Column, rows: Sequence[Row]) -> KeyColumn:
     """Replace the keys of the odd rows; the new ones stand behind the old buffer."""
     added = KeyColumn.of([row.key for row in rows])
+    if len(added.data) == 0:  # all refused: spares a copy of the whole buffer
+        key.start[odd] = key.length[odd] = 0
+        return key
     key.start[odd] = added.start + len(key.data)
     key.length[odd] = added.length
     return KeyColumn(np.concatenate([key.data, added.data]), key.start, key.length)

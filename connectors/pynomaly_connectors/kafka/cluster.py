@@ -154,7 +154,7 @@ def refused_topic(connection: KafkaConnection, name: str, error: KafkaError) -> 
     where = f"topic {name} at {connection.bootstrap}"
     if error.code() in TOPIC_UNKNOWN:
         return MissingInputError(
-            f"{where} must exist, was missing: create it (kafka-topics.sh --bootstrap-server {connection.bootstrap} "
-            f"--create --topic {name} --partitions N)"
+            f"{where} must exist, was missing: create it by `pynomaly topics create FLOW`, with --input if the flow "
+            "reads it"
         )
     return missing_right(connection, name, error)

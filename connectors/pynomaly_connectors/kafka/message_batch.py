@@ -16,7 +16,7 @@ def raw_batch(messages: list[Message]) -> RawBatch:
     """Join the payloads of one partition's messages; keys, headers and timestamps are read only when asked for."""
 
     def headers(row: int) -> Headers:
-        return _headers(messages[row])
+        return headers_of(messages[row])
 
     def timestamps() -> Int64Column:
         return np.fromiter(map(_timestamp_ms, messages), np.int64, len(messages))
@@ -47,7 +47,8 @@ def _timestamp_ms(message: Message) -> int:
     return -1 if kind == TIMESTAMP_NOT_AVAILABLE else time_ms
 
 
-def _headers(message: Message) -> Headers:
+def headers_of(message: Message) -> Headers:
+    """Return the headers of a message in their order."""
     found = message.headers() or []
     pairs = found.items() if isinstance(found, dict) else found
     return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)

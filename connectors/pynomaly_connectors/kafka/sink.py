@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivered
@@ -11,6 +12,7 @@ from confluent_kafka import Message as Delivered
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.domain.error import AccessError, DeliveryError
+from pynomaly.domain.record import RawRecord
 from pynomaly_connectors.kafka.client import connect, producer_settings
 from pynomaly_connectors.kafka.cluster import find_topic
 from pynomaly_connectors.kafka.error_code import RIGHT_MISSING, TOO_LARGE
@@ -21,6 +23,9 @@ _SERVE_S = 0.05
 _SETTLING_S = 0.5  # for the reports that come with a failure or shortly after it
 _GRACE_S = 5.0  # librdkafka may report an expiry some seconds after it
 _NOTHING_TO_RESUME = b"{}"
+
+#: The key decides.
+ANY_PARTITION: Final = -1
 
 
 class KafkaMessageSink:
@@ -91,9 +96,33 @@ class KafkaMessageWriter:
             When the brokers no longer let us write.
         """
         for message in messages:
-            self._produce(message)
+            self.send(message)
         self._producer.poll(0)
         self._raise_failure()
+
+    def send(self, message: Message | RawRecord, partition: int = ANY_PARTITION) -> None:
+        """Queue one message, by its key or into a partition; waits while the queue is full.
+
+        Raises as `write` does.
+        """
+        while True:
+            self._raise_failure()
+            try:
+                self._producer.produce(
+                    self._spec.topic,
+                    message.value,
+                    message.key,
+                    partition,
+                    headers=list(message.headers),
+                    on_delivery=self._delivered,
+                )
+            except BufferError:
+                # Back-pressure: the queue is bounded, and what is in it expires after `delivery_timeout_s`.
+                self._producer.poll(_SERVE_S)
+            except KafkaException as refusal:
+                raise self._broken(self._error(refusal.args[0], message.value or b"", None)) from None
+            else:
+                return
 
     def flush(self) -> None:
         """Return when all written messages are acknowledged.
@@ -125,25 +154,6 @@ class KafkaMessageWriter:
         """Drop whatever was not flushed; may be called twice."""
         self._producer.purge(blocking=False)
         self._producer.flush(_SERVE_S)
-
-    def _produce(self, message: Message) -> None:
-        while True:
-            self._raise_failure()
-            try:
-                self._producer.produce(
-                    self._spec.topic,
-                    message.value,
-                    message.key,
-                    headers=list(message.headers),
-                    on_delivery=self._delivered,
-                )
-            except BufferError:
-                # Back-pressure: the queue is bounded, and what is in it expires after `delivery_timeout_s`.
-                self._producer.poll(_SERVE_S)
-            except KafkaException as refusal:
-                raise self._broken(self._error(refusal.args[0], message.value, None)) from None
-            else:
-                return
 
     def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         if error is None:

@@ -90,7 +90,7 @@ class RegisteredEventSink:
 
 
 def _written(events: EventFormat, schema_id: int, message: Message) -> Message:
-    headers = dict(message.headers)
-    body = events.body(headers["ce_type"].decode(), orjson.loads(message.value))
+    kind = dict(message.headers)["ce_type"] or b""
+    body = events.body(kind.decode(), orjson.loads(message.value))
     value = _MAGIC + schema_id.to_bytes(4, "big") + body
     return Message(value, message.key, with_content_type(message, events.content_type))

@@ -13,12 +13,13 @@ from operator import attrgetter
 import numpy as np
 
 from pynomaly.domain.adapted import AcceptedRows, AdaptedPart, PartContext
-from pynomaly.domain.error import StateError
+from pynomaly.domain.error import RejectionError, StateError
 from pynomaly.domain.event import Event
-from pynomaly.domain.outcome import Outcomes
+from pynomaly.domain.outcome import Outcomes, Reason
 from pynomaly.domain.plan import AdaptedSource, ScoringPlan
 from pynomaly.domain.recent_ids import MarkRepeats, RecentIds, mark_repeats
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, KeyColumn, RecordBatch, Stream
+from pynomaly.domain.rejection_limit import Excess, RejectionBreaker, RejectionLimits
 from pynomaly.domain.report import Reporter
 from pynomaly.domain.scoring import ProcessKernel, Scoring
 from pynomaly.domain.series import FindSlots, SeriesIndex, SeriesKeys, find_slots
@@ -28,6 +29,7 @@ from pynomaly.domain.windows.absorb import absorb
 from pynomaly.domain.windows.stream import AbsorbKernel
 
 _STATE_VERSION = 2
+_REJECTIONS = "rejections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class FlowPlan:
         Hash of all of this as the operator wrote it; state of another fingerprint is refused.
     dedupe_horizon
         How many of the last records' ids are remembered, to tell records that were sent twice; None looks for none.
+    rejections
+        How many records of a stream may be rejected before it stops; None: any number. In no fingerprint.
     """
 
     name: str
@@ -59,6 +63,7 @@ class FlowPlan:
     series_limit: int = 1_000_000
     fingerprint: str = ""
     dedupe_horizon: int | None = None
+    rejections: RejectionLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,11 @@ class ScoredWindows:
     series: Sequence[str]
     outcomes: Outcomes
 
+    def until(self, offset: int) -> ScoredWindows:
+        """Return those that records before an offset closed."""
+        closed = self.closed.until(offset)
+        return ScoredWindows(closed, self.series[: len(closed)], self.outcomes.until(len(closed)))
+
 
 @dataclass(frozen=True, slots=True)
 class DetectionResult:
@@ -98,6 +108,9 @@ class DetectionResult:
         windows those that end first, then those of the lower series number.
     windows
         Windows that the batch closed; None in a flow without windows.
+    stopped
+        Why nothing behind these records may be judged: the next one is beyond `FlowPlan.rejections`. They are then the
+        beginning of the batch, to be delivered, while no checkpoint of theirs or later ones may count. None: go on.
     """
 
     batch: RecordBatch
@@ -105,6 +118,19 @@ class DetectionResult:
     outcomes: Outcomes
     events: tuple[Event, ...]
     windows: ScoredWindows | None = None
+    stopped: RejectionError | None = None
+
+    def until(self, row: int, stopped: RejectionError) -> DetectionResult:
+        """Return what became of the records before a row, and why there are no more."""
+        offset = int(self.batch.offset[row])
+        return DetectionResult(
+            self.batch.slice(0, row),
+            self.slot[:row],
+            self.outcomes.until(row),
+            tuple(event for event in self.events if event.offset < offset),
+            None if self.windows is None else self.windows.until(offset),
+            stopped,
+        )
 
 
 @dataclass(slots=True)
@@ -136,6 +162,8 @@ class Engine:
         self._windows = None if plan.window is None else Windows(plan.window, len(plan.fields), kernel=kernels.absorb)
         self._adapted = _adapted_parts(plan, stream)
         self._reporter = Reporter(plan.name, stream, plan.fields, plan.scoring, self._series.key)
+        self._breaker = None if plan.rejections is None else RejectionBreaker(plan.rejections)
+        self._stopped: RejectionError | None = None
         self._progress = _Progress()
 
     @property
@@ -155,7 +183,11 @@ class Engine:
         ------
         StateError
             When the batch does not come after the last one: records would count twice.
+        RejectionError
+            When an earlier batch was `stopped`.
         """
+        if self._stopped is not None:
+            raise self._stopped
         self._advance(batch)
         refusal = batch.refusal.copy()
         if self._recent is not None:
@@ -166,7 +198,15 @@ class Engine:
         return self._process_windows(self._windows, batch, slot, refusal)
 
     def image(self) -> StateImage:
-        """Return the whole state after the last batch, as views of it: read it before the next batch."""
+        """Return the whole state after the last batch, as views of it: read it before the next batch.
+
+        Raises
+        ------
+        RejectionError
+            When that batch was `stopped`: the state has seen records behind it.
+        """
+        if self._stopped is not None:
+            raise self._stopped
         images: dict[str, StateImage] = {
             "series": self._series.snapshot(),
             "scoring": self._scoring.snapshot(self.series_count),
@@ -175,6 +215,8 @@ class Engine:
             images["windows"] = self._windows.snapshot()
         if self._recent is not None:
             images["ids"] = self._recent.snapshot()
+        if self._breaker is not None:
+            images[_REJECTIONS] = self._breaker.snapshot()
         images.update({f"part {name}": part.snapshot() for name, part in self._adapted.items()})
         header = {
             "version": _STATE_VERSION,
@@ -203,6 +245,8 @@ class Engine:
             self._windows.restore(images["windows"])
         if self._recent is not None:
             self._recent.restore(images["ids"])
+        if self._breaker is not None and _REJECTIONS in images:
+            self._breaker.restore(images[_REJECTIONS])
         for name, part in self._adapted.items():
             part.restore(images[f"part {name}"])
         self._progress = _Progress(int(str(image.header["last_offset"])), int(str(image.header["records"])))
@@ -239,9 +283,10 @@ class Engine:
 
     def _process_records(self, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn) -> DetectionResult:
         outcomes, fits = self._score(batch.offset, batch.time_ns, slot, refusal, batch.values)
-        rejected = self._reporter.rejected(batch, outcomes)
+        rows = outcomes.rejected
+        rejected = self._reporter.rejected(batch, rows, outcomes)
         anomalies = self._reporter.anomalous_records(batch, slot, outcomes)
-        return DetectionResult(batch, slot, outcomes, _in_order(rejected, fits, anomalies))
+        return self._within_limits(DetectionResult(batch, slot, outcomes, _in_order(rejected, fits, anomalies)), rows)
 
     def _process_windows(
         self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn
@@ -251,12 +296,23 @@ class Engine:
         closed = absorbed.closed
         scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, closed.refusal, closed.values)
         outcomes = Outcomes.unscored(absorbed.reason)
-        rejected = self._reporter.rejected(batch, outcomes)
+        rows = outcomes.rejected
+        rejected = self._reporter.rejected(batch, rows, outcomes)
         late = self._reporter.late(batch, slot, outcomes)
         anomalies = self._reporter.anomalous_windows(closed, scored)
         series = SeriesKeys(closed.slot, self._series.key)
         events = _in_order(rejected, late, fits, anomalies)
-        return DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, series, scored))
+        return self._within_limits(
+            DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, series, scored)), rows
+        )
+
+    def _within_limits(self, result: DetectionResult, rejected: Int64Column) -> DetectionResult:
+        """Cut a result in front of the first record that is beyond the limits of rejection, if one is."""
+        excess = None if self._breaker is None else self._breaker.count(rejected, len(result.batch))
+        if excess is None:
+            return result
+        self._stopped = _stop(result, excess)
+        return result.until(excess.row, self._stopped)
 
     def _score(
         self, offset: Int64Column, time_ns: Int64Column, slot: Int64Column, refusal: ByteColumn, values: Float64Matrix
@@ -284,7 +340,7 @@ class Engine:
             needed.add("windows")
         if self._recent is not None:
             needed.add("ids")
-        if saved != needed:
+        if saved - {_REJECTIONS} != needed:  # counts of rejected records come and go with their limits
             raise StateError(
                 f"saved state of {self._stream}: parts must be {sorted(needed)}, were {sorted(saved)}; "
                 "it was saved by another version"
@@ -313,6 +369,15 @@ def _ids(batch: RecordBatch) -> KeyColumn:
     if batch.source_id is None:
         raise TypeError("batch must have the ids of its records: the flow looks for repeats")
     return batch.source_id
+
+
+def _stop(result: DetectionResult, excess: Excess) -> RejectionError:
+    batch, reason = result.batch, Reason(int(result.outcomes.reason[excess.row]))
+    return RejectionError(
+        f"{batch.stream} at offset {int(batch.offset[excess.row])}: rejected records must be at most {excess.allowed}, "
+        f"was one more, {reason.label}: see the others by `pynomaly dlq list FLOW`; mend the producers or the flow's "
+        f"`record`, or raise limits.rejected.{excess.limit} (`limits.rejected: off` lets all pass) and start again"
+    )
 
 
 def _in_order(*kinds: Iterable[Event]) -> tuple[Event, ...]:

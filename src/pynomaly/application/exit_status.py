@@ -12,6 +12,7 @@ from pynomaly.domain.error import (
     ConfigError,
     MissingInputError,
     PynomalyError,
+    RejectionError,
     StateError,
     TransientError,
     UnavailableError,
@@ -36,6 +37,7 @@ STATUS_OF_ERRORS: Final = (
     ExitStatus(AccessError, os.EX_NOPERM, "brokers refuse the log-in, the certificate or a right"),
     ExitStatus(UnavailableError, os.EX_UNAVAILABLE, "something else that must exist or answer does not"),
     ExitStatus(StateError, os.EX_DATAERR, "the saved state is damaged, foreign, in use or of another flow"),
+    ExitStatus(RejectionError, os.EX_PROTOCOL, "more records were rejected than `limits.rejected` of the flow allows"),
     ExitStatus(BadRecordError, os.EX_DATAERR, "a record cannot be read"),
     ExitStatus(TransientError, os.EX_TEMPFAIL, "a broker, disk or network failed for too long: start again"),
 )

@@ -7,13 +7,14 @@ from contextlib import closing
 
 from pynomaly.application.engine import DetectionResult, Engine, EngineFactory
 from pynomaly.application.ports import PartitionReader, RecordSource
+from pynomaly.domain.error import RejectionError
 from pynomaly.domain.record import RecordBatch
 
 Take = Callable[[DetectionResult], None]
 
 
 def replay(source: RecordSource, engine_for: EngineFactory, take: Take, *, most_records: int | None = None) -> None:
-    """Process every partition of a source from its start to the end it has now.
+    """Process every partition of a source from its start to the end it has now, or to where it stops.
 
     Partitions are read one after another: they share nothing, so their order changes no outcome.
 
@@ -25,14 +26,26 @@ def replay(source: RecordSource, engine_for: EngineFactory, take: Take, *, most_
         Called with every result, in the order of its stream.
     most_records
         Cut batches to at most this many records; outcomes do not depend on it.
+
+    Raises
+    ------
+    RejectionError
+        After all partitions, the first reason for which one of them stopped: a live flow would stop there.
     """
+    stopped: RejectionError | None = None
     for partition in source.partitions():
         with (
             closing(source.open(partition, None, bounded=True)) as reader,
             closing(engine_for(reader.stream)) as engine,
         ):
             for batch in _batches(reader, most_records):
-                take(engine.process(batch))
+                result = engine.process(batch)
+                take(result)
+                if result.stopped is not None:
+                    stopped = stopped or result.stopped
+                    break
+    if stopped is not None:
+        raise stopped
 
 
 def detect(batches: Iterable[RecordBatch], engine: Engine) -> Iterator[DetectionResult]:

@@ -5,6 +5,7 @@ class                whose fault                     what the program does
 ===================  ==============================  =======================================
 `ConfigError`        the operator's flow or flags    stops before anything starts
 `BadRecordError`     one record's producer           that record alone becomes a dead letter
+`RejectionError`     a whole stream, or our reading  stops in front of the record; resumes there
 `StateError`         the recovery folder             stops; never starts from zero silently
 `TransientError`     a broker, disk or network       retries within a bound, then crashes
 anything else        ours                            crashes; the checkpoint recovers
@@ -49,6 +50,10 @@ class ConfigError(PynomalyError):
 
 class BadRecordError(PynomalyError):
     """One record cannot be read; raised by single-record calls of the SDK only."""
+
+
+class RejectionError(PynomalyError):
+    """So many records of a stream were rejected that something is wrong as a whole."""
 
 
 class StateError(PynomalyError):

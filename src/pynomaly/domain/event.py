@@ -40,6 +40,27 @@ def event_id(kind: str, flow: str, stream: Stream, offset: int, *details: str | 
     return hashlib.blake2b(text.encode(), digest_size=ID_BYTES).hexdigest()
 
 
+class RecordIds:
+    """Ids of events of one kind and stream that nothing but the offset tells apart; costs 1 us an id, not 4.
+
+    Parameters
+    ----------
+    kind, flow, stream
+        As for `event_id`, which gives the same ids.
+    """
+
+    def __init__(self, kind: str, flow: str, stream: Stream) -> None:
+        identity = [kind, flow, stream.name, stream.incarnation, stream.partition]
+        text = json.dumps(identity, ensure_ascii=True, separators=(",", ":"))
+        self._begun = hashlib.blake2b(text.removesuffix("]").encode(), digest_size=ID_BYTES)
+
+    def of(self, offset: int) -> str:
+        """Return the id of the event of one record."""
+        hashed = self._begun.copy()
+        hashed.update(b",%d]" % offset)
+        return hashed.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class PartContribution:
     """What one part (a detector on some fields) said of an anomalous record.

@@ -16,7 +16,7 @@ A record stops at the first row of this table that applies to it:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Final
 
@@ -217,6 +217,15 @@ class Outcomes:
         outcomes.evidence[:] = np.nan
         outcomes.bar[:] = np.nan
         return outcomes
+
+    def until(self, row: int) -> Outcomes:
+        """Return the rows before one, as views."""
+        return Outcomes(*(getattr(self, column.name)[:row] for column in fields(self)))
+
+    @property
+    def rejected(self) -> NDArray[np.int64]:
+        """Ascending rows of the rejected records."""
+        return np.flatnonzero(self.outcome == Outcome.REJECTED)
 
     @property
     def outcome(self) -> NDArray[np.uint8]:

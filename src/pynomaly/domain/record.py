@@ -72,11 +72,15 @@ class KeyColumn:
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """The bytes of a refused record as they arrived, for the dead letters."""
+    """The bytes of a refused record as they arrived, for the dead letters.
+
+    ``value_bytes`` says how long the value was where not all of it is here.
+    """
 
     value: bytes | None
     key: bytes | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    value_bytes: int | None = None
 
 
 def nothing_kept(_row: int) -> RawRecord:

@@ -83,6 +83,7 @@ def adhoc_flow(
             "record": _record(columns),
             "detectors": entries,
             "output": {"alerts": {"kind": "terminal"}},
+            "limits": {"rejected": "off"},  # what can be judged of a table is; the caller sees the counts
             **({} if levels is None else {"alert": {"levels": dict(levels)}}),
         }
     )

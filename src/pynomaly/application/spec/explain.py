@@ -168,6 +168,14 @@ def _outputs(flow: FlowSpec) -> Iterator[str]:
     output = flow.output
     yield f"Alerts go to {_place(output.alerts)}."
     yield f"Rejected records {_goes_to(output.dead_letters)}."
+    limits = flow.limits.rejected
+    if limits is None:
+        yield "However many are rejected, the flow goes on."
+    else:
+        yield (
+            f"The flow stops when of one input partition more than {limits.most:,} of {limits.of:,} records are "
+            f"rejected, {limits.run:,} in a row, or {limits.run_at_start:,} before any is accepted."
+        )
     if flow.window is not None:
         yield f"Late records {_goes_to(output.late)}."
     if output.outcomes is not None:

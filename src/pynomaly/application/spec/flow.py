@@ -17,7 +17,7 @@ from pynomaly.application.spec.dedupe import DedupeSpec, identified_record
 from pynomaly.application.spec.detect import PlacedPart, place_parts
 from pynomaly.application.spec.duration import Duration, duration_key
 from pynomaly.application.spec.entry import EntrySpec
-from pynomaly.application.spec.option import from_options
+from pynomaly.application.spec.option import from_options, or_off
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
@@ -25,6 +25,7 @@ from pynomaly.application.spec.source import KafkaSource, SourceSpec
 from pynomaly.application.spec.window import WindowSpec
 from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.outcome import Level
+from pynomaly.domain.rejection_limit import RejectionLimits
 
 _ADDRESS: Final = r"^(([^:\s\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})?$"
 
@@ -33,12 +34,17 @@ _IDENTITY_OF_SOURCE: Final = {"kind", "topic", "path", "name", "format", "delimi
 _IDENTITY_OF_SCHEMAS: Final = {"reader_version", "check_records"}
 _DECIDES: Final = {"flow", "record", "window", "detectors", "combine", "persistence", "limits"}
 
+#: Where a flow stops changes no score, and whoever raises the limit goes on with the state.
+_DECIDES_NOT: Final = {"limits": {"rejected"}}
+
 
 class LimitsSpec(Section):
-    """Where memory ends."""
+    """Where memory ends, and where patience does."""
 
     series: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
     """Series of one input partition; records of further ones are rejected as `series_limit`."""
+    rejected: Annotated[RejectionLimits | None, or_off(RejectionLimits)] = RejectionLimits()
+    """Rejected records of one input partition that stop the flow; `off`: all go to the dead letters."""
 
 
 class CheckpointSpec(Section):
@@ -89,7 +95,7 @@ class FlowSpec(Section):
     output: OutputSpec
     """Where alerts and everything else go."""
     limits: LimitsSpec = LimitsSpec()
-    """Bounds of memory."""
+    """Bounds of memory and of rejected records."""
     checkpoint: CheckpointSpec = CheckpointSpec()
     """How often state becomes durable."""
     metrics: MetricsSpec = MetricsSpec()
@@ -126,7 +132,7 @@ class FlowSpec(Section):
         State of a flow with another fingerprint cannot be continued. Outputs, metrics, checkpoints, batch sizes,
         connections and descriptions do not count; a default counts like the same value written out.
         """
-        decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES)
+        decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES, exclude=_DECIDES_NOT)
         decides["source"] = self.source.model_dump(mode="json", include=_IDENTITY_OF_SOURCE)
         if isinstance(self.source, KafkaSource) and self.source.schema_registry is not None:
             decides["schemas"] = self.source.schema_registry.model_dump(mode="json", include=_IDENTITY_OF_SCHEMAS)

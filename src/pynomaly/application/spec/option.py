@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_type_hints
 
 from pydantic import Field, create_model
 
@@ -42,6 +42,16 @@ def from_options(kind: type[Options]) -> ReadBy:
 
     section = create_model(kind.__name__, __base__=Section, __doc__=kind.__doc__, **option_keys(kind))
     return ReadBy(read, section)
+
+
+def or_off(kind: type[Options]) -> ReadBy:
+    """Annotate a field that holds ``kind`` or None; the file says `off` (which YAML reads as false) for None."""
+    inner = from_options(kind)
+
+    def read(given: object) -> object:
+        return None if given is False or given == "off" else inner.read(given)
+
+    return ReadBy(read, inner.written | Literal["off", False])
 
 
 def to_options(kind: type[OptionsT], section: Section) -> OptionsT:

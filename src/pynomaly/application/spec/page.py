@@ -107,7 +107,7 @@ def _kind(rule: Node) -> str:
     if "const" in rule:
         return f"`{rule['const']}`"
     if "enum" in rule:
-        return " or ".join(f"`{word}`" for word in cast("list[object]", rule["enum"]))
+        return " or ".join(f"`{_word(word)}`" for word in cast("list[object]", rule["enum"]))
     for union in ("anyOf", "oneOf"):
         if union in rule:
             choices = cast("list[Node]", rule[union])
@@ -116,6 +116,10 @@ def _kind(rule: Node) -> str:
             kinds = [_kind(choice) for choice in choices if not _is_silent(choice)]
             return " or ".join(dict.fromkeys(kinds))
     return _plain_kind(rule)
+
+
+def _word(word: object) -> str:
+    return word if isinstance(word, str) else json.dumps(word)
 
 
 def _is_silent(choice: Node) -> bool:

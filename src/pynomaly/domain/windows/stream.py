@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ class ClosedWindows:
 
     def __len__(self) -> int:
         return len(self.slot)
+
+    def until(self, offset: int) -> ClosedWindows:
+        """Return those that records before an offset closed, as views: they stand first."""
+        rows = int(np.searchsorted(self.closed_by_offset, offset))
+        return ClosedWindows(*(getattr(self, column.name)[:rows] for column in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ class Windows:
         offset
             ``(n,)`` position in the stream.
         slot
-            ``(n,)`` series, below the number given to `grow`; -1 will do in refused rows.
+            ``(n,)`` series, below the number given to `grow`; any will do in refused rows.
         time_ns
             ``(n,)`` event time.
         values
@@ -141,7 +146,7 @@ class Windows:
         IndexError
             When a slot is beyond the room made.
         """
-        highest = int(slot.max(initial=-1))
+        highest = int(slot.max(initial=-1, where=refusal == 0))
         if highest >= self._slots:
             raise IndexError(f"slot must be below {self._slots}, was {highest}: call grow first")
         reason = np.empty(len(slot), np.uint8)

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 import typer
 
 from pynomaly.presentation.cli.alerts import tail_alerts
+from pynomaly.presentation.cli.dead_letters import list_letters, show_letter
 from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
 from pynomaly.presentation.cli.doctor import doctor
 from pynomaly.presentation.cli.exit_status import UNREAD, error_lines, exit_code, is_foreseen
 from pynomaly.presentation.cli.flows import explain_flow, print_asyncapi, print_schema, validate_flow
+from pynomaly.presentation.cli.redrive import redrive_letters
 from pynomaly.presentation.cli.replay import replay_flow
 from pynomaly.presentation.cli.result import print_text, standard_output
 from pynomaly.presentation.cli.run import run_flow
+from pynomaly.presentation.cli.topics import create_topics
 from pynomaly.presentation.cli.version import show_version
 
 PROGRAM = "pynomaly"
@@ -60,6 +63,8 @@ def _program() -> typer.Typer:
     made.add_typer(_alerts())
     made.add_typer(_flows())
     made.add_typer(_detectors())
+    made.add_typer(_dead_letters())
+    made.add_typer(_topics())
     made.command("doctor")(doctor)
     made.command("version")(show_version)
     return made
@@ -87,6 +92,22 @@ def _detectors() -> typer.Typer:
     made.callback(invoke_without_command=True)(_show_help)
     made.command("list")(list_detectors)
     made.command("show")(show_detector)
+    return made
+
+
+def _dead_letters() -> typer.Typer:
+    made = typer.Typer(name="dlq", help="Read dead letters, and produce their records again.", rich_markup_mode=None)
+    made.callback(invoke_without_command=True)(_show_help)
+    made.command("list")(list_letters)
+    made.command("show")(show_letter)
+    made.command("redrive")(redrive_letters)
+    return made
+
+
+def _topics() -> typer.Typer:
+    made = typer.Typer(name="topics", help="Make the topics that flows need.", rich_markup_mode=None)
+    made.callback(invoke_without_command=True)(_show_help)
+    made.command("create")(create_topics)
     return made
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Totals
     from pynomaly.bootstrap import Services
+    from pynomaly.domain.error import RejectionError
     from pynomaly.presentation.plot import PlotRecorder
 
 WriteLines = Callable[[Iterable[bytes]], None]
@@ -57,6 +58,7 @@ def replay_flow(
 
     The flow's own outputs, its state and its consumer group are not touched. Alerts have the ids of the live run.
     With --from only a part of a topic is read, without knowing what came before: that is another run than the live one.
+    Each partition ends where `limits.rejected` would stop the live flow; the exit status tells.
     With --json the counts are printed, and with --plot a picture is drawn; alerts then go to --output only.
     """
     from pynomaly.bootstrap import services_of
@@ -84,11 +86,13 @@ def replay_flow(
         lines = None if outcomes is None else files.enter_context(LineFile(outcomes)).write
         started_s = perf_counter()
         print_alerts = _forget if as_json or recorder is not None else _print
-        totals = _replay(services, source, alerts or print_alerts, lines, recorder, batch_records)
+        totals, stopped = _replay(services, source, alerts or print_alerts, lines, recorder, batch_records)
         seconds = perf_counter() - started_s
     if recorder is not None and plot is not None:
         _draw(spec, recorder, plot)
     _print_counts(services, totals, seconds, as_json=as_json, quietly=output is None)
+    if stopped is not None:
+        raise stopped
 
 
 def _keep_out_of_the_flow(spec: FlowSpec, files: dict[str, Path | None]) -> None:
@@ -118,10 +122,12 @@ def _replay(
     write_outcomes: WriteLines | None,
     recorder: PlotRecorder | None,
     batch_records: int | None,
-) -> Totals:
+) -> tuple[Totals, RejectionError | None]:
+    """Replay as far as a live flow would come, and say why if that is not the end."""
     from pynomaly.application.observe import processed
     from pynomaly.application.replay import replay
     from pynomaly.application.tally import Tally
+    from pynomaly.domain.error import RejectionError
     from pynomaly_connectors.codecs.cloudevents import structured
     from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 
@@ -137,8 +143,11 @@ def _replay(
         if recorder is not None:
             recorder.take(result)
 
-    replay(source, services.engine_for, take, most_records=batch_records)
-    return tally.totals()
+    try:
+        replay(source, services.engine_for, take, most_records=batch_records)
+    except RejectionError as stopped:
+        return tally.totals(), stopped
+    return tally.totals(), None
 
 
 def _recorder(spec: FlowSpec, path: Path) -> PlotRecorder:
