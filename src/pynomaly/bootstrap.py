@@ -18,11 +18,20 @@ from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, Sink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource
 from pynomaly.domain.adapted import AdaptedPartFactory
 from pynomaly.domain.error import ConfigError, Problem
-from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, RecordRejected
+from pynomaly.domain.event import (
+    AnomalyDetected,
+    Event,
+    ModelRefitFailed,
+    ModelRefitted,
+    RecordLate,
+    RecordRejected,
+    SeriesEvicted,
+)
 from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
 from pynomaly.domain.record import Stream
-from pynomaly.domain.series import find_slots
+from pynomaly.domain.series import Admission
+from pynomaly.domain.series.table import find_slots, rebuild
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.infrastructure.kernels import KernelLibrary
@@ -42,7 +51,7 @@ from pynomaly_connectors.memory.sink import MemoryMessageSink
 from pynomaly_connectors.memory.source import MemoryRecordSource
 from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
 
-_ALERT_EVENTS = (AnomalyDetected, ModelRefitted, ModelRefitFailed)
+_ALERT_EVENTS = (AnomalyDetected, ModelRefitted, ModelRefitFailed, SeriesEvicted)
 _LINES = {"dead-letters": envelope_line, "outcomes": value_line}
 
 
@@ -113,7 +122,7 @@ def plan_of(spec: FlowSpec) -> FlowPlan:
             policy=spec.policy,
         ),
         window=_window(spec),
-        series_limit=spec.limits.series,
+        admission=_admission(spec),
         fingerprint=spec.fingerprint(),
     )
 
@@ -128,6 +137,7 @@ def engine_factory(plan: FlowPlan) -> EngineFactory:
             process=library.fused(render(plan.scoring)),
             find_slots=library.entry(find_slots),
             absorb=library.entry(absorb),
+            rebuild=library.entry(rebuild),
         )
 
     def engine_for(stream: Stream) -> Engine:
@@ -141,6 +151,16 @@ def _window(spec: FlowSpec) -> WindowPlan | None:
     if window is None:
         return None
     return WindowPlan(window.size_ns, window.step_ns, window.aggregates, window.lateness_ns, window.max_jump_ns)
+
+
+def _admission(spec: FlowSpec) -> Admission:
+    limits, window = spec.limits, spec.window
+    return Admission(
+        limit=limits.series,
+        idle_ns=limits.idle_ns or 0,
+        evicts=spec.evicts,
+        max_jump_ns=0 if window is None else window.max_jump_ns,
+    )
 
 
 def _parts(spec: FlowSpec, columns: dict[str, int]) -> tuple[Part, ...]:

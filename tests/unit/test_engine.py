@@ -24,7 +24,8 @@ from pynomaly.domain.kernel import render
 from pynomaly.domain.outcome import Outcome, Reason
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
 from pynomaly.domain.record import KeyColumn, RawRecord, RecordBatch, Stream
-from pynomaly.domain.series import find_slots
+from pynomaly.domain.series import Admission
+from pynomaly.domain.series.table import find_slots, rebuild
 from pynomaly.domain.state import StateImage, pack, unpack
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
@@ -52,6 +53,9 @@ class _EveryTenth:
         self.rows += len(rows)
         return np.abs(rows.values[:, 0]), tuple(events)
 
+    def forget(self, series: np.ndarray) -> None:
+        """Tell no series from another."""
+
     def snapshot(self) -> StateImage:
         return StateImage({"rows": self.rows}, {})
 
@@ -76,7 +80,8 @@ _POLICY = AlertPolicyOptions(watch=0.8, warning=None, critical=None, bump=0.0, h
 
 def _plan(*parts: Part, window: WindowPlan | None = None, series_limit: int = 100) -> FlowPlan:
     names = ("value",) if window is None else ("value.mean",)
-    return FlowPlan("pumps", ("value",), ScoringPlan(names, parts, policy=_POLICY), window, series_limit, "as written")
+    admission = Admission(series_limit, evicts=False)
+    return FlowPlan("pumps", ("value",), ScoringPlan(names, parts, policy=_POLICY), window, admission, "as written")
 
 
 _WINDOW = WindowPlan(2_000, 1_000, ("mean",), lateness_ns=500, max_jump_ns=50_000)
@@ -91,7 +96,7 @@ _every_flow = pytest.mark.parametrize("flow", _FLOWS)
 @cache
 def _kernels(plan: ScoringPlan) -> Kernels:
     library = KernelLibrary.default()
-    return Kernels(library.fused(render(plan)), library.entry(find_slots), library.entry(absorb))
+    return Kernels(library.fused(render(plan)), library.entry(find_slots), library.entry(absorb), library.entry(rebuild))
 
 
 def _engine(plan: FlowPlan, stream: Stream = _STREAM) -> Engine:
@@ -356,7 +361,7 @@ def test_a_restored_engine_needs_no_other_machine_code(flow: str) -> None:
     """Every kernel is called with the same types before and after a restart, however the tables grow."""
     plan = _FLOWS[flow]
     plain = _kernels(plan.scoring)
-    calls: dict[str, list[tuple[object, ...]]] = {"process": [], "find_slots": [], "absorb": []}
+    calls: dict[str, list[tuple[object, ...]]] = {"process": [], "find_slots": [], "absorb": [], "rebuild": []}
     watched = Kernels(**{name: _recorded(getattr(plain, name), seen) for name, seen in calls.items()})
     first, second, third = _cut(_stream(), [500, 500, 500])
     fresh = Engine(plan, _STREAM, watched)
@@ -365,7 +370,7 @@ def test_a_restored_engine_needs_no_other_machine_code(flow: str) -> None:
     restored.restore(fresh.snapshot())
     restored.process(second)
     many = [(f"new-{number}", 10**9, 1.0) for number in range(100)]
-    roomy = Engine(replace(plan, series_limit=1_000), _STREAM, watched)
+    roomy = Engine(replace(plan, admission=Admission(1_000)), _STREAM, watched)
     roomy.restore(restored.snapshot())
     roomy.process(_batch(*many, first_offset=2_000))
     fresh.process(second)

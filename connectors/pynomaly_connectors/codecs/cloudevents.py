@@ -23,6 +23,7 @@ from pynomaly.domain.event import (
     PartContribution,
     RecordLate,
     RecordRejected,
+    SeriesEvicted,
 )
 from pynomaly.domain.outcome import EXPLANATIONS
 from pynomaly.domain.record import Stream
@@ -36,6 +37,7 @@ TYPES: Final[dict[type[Event], str]] = {
     RecordLate: "io.pynomaly.record.late.v1",
     ModelRefitted: "io.pynomaly.model.refitted.v1",
     ModelRefitFailed: "io.pynomaly.model.refit_failed.v1",
+    SeriesEvicted: "io.pynomaly.series.evicted.v1",
 }
 _SECOND_NS = 1_000_000_000
 
@@ -51,6 +53,8 @@ def encode(event: Event) -> Message:
             return _cloud_event(event, event.group, None, _refitted(event))
         case ModelRefitFailed():
             return _cloud_event(event, event.group, None, _refit_failed(event))
+        case SeriesEvicted():
+            return _cloud_event(event, str(event.stream), None, _evicted(event))
         case RecordRejected():
             return _dead_letter(event)
         case _:
@@ -141,6 +145,16 @@ def _refitted(event: ModelRefitted) -> dict[str, object]:
         "model_hash": event.model_hash,
         "part": event.part,
         "records": event.records,
+        "stream": _place(event.stream, event.offset),
+    }
+
+
+def _evicted(event: SeriesEvicted) -> dict[str, object]:
+    return {
+        "displaced": event.displaced,
+        "examples": event.examples,
+        "expired": event.expired,
+        "live": event.live,
         "stream": _place(event.stream, event.offset),
     }
 

@@ -6,7 +6,7 @@ The same engine replays history and runs live. Nothing in it depends on where ba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 
@@ -20,7 +20,8 @@ from pynomaly.domain.plan import AdaptedSource, ScoringPlan
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, RecordBatch, Stream
 from pynomaly.domain.report import Reporter
 from pynomaly.domain.scoring import ProcessKernel, Scoring
-from pynomaly.domain.series import FindSlots, SeriesIndex, SeriesKeys, find_slots
+from pynomaly.domain.series import Admission, Admitted, Eviction, SeriesIndex, SeriesKeys
+from pynomaly.domain.series.table import FindSlots, Rebuild, find_slots, rebuild
 from pynomaly.domain.state import StateImage, pack, unpack
 from pynomaly.domain.windows import ClosedWindows, WindowPlan, Windows
 from pynomaly.domain.windows.absorb import absorb
@@ -43,8 +44,8 @@ class FlowPlan:
         What is scored: the records, or the aggregates of their windows.
     window
         How records become windows; None scores the records themselves.
-    series_limit
-        Most series one stream may hold.
+    admission
+        How many series one stream may hold, and for how long.
     fingerprint
         Hash of all of this as the operator wrote it; state of another fingerprint is refused.
     """
@@ -53,7 +54,7 @@ class FlowPlan:
     fields: tuple[str, ...]
     scoring: ScoringPlan
     window: WindowPlan | None = None
-    series_limit: int = 1_000_000
+    admission: Admission = Admission()
     fingerprint: str = ""
 
 
@@ -64,6 +65,7 @@ class Kernels:
     process: ProcessKernel
     find_slots: FindSlots = find_slots
     absorb: AbsorbKernel = absorb
+    rebuild: Rebuild = rebuild
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +86,17 @@ class DetectionResult:
     batch
         The records.
     slot
-        ``(n,)`` series number of each accepted record.
+        ``(n,)`` series number of each accepted record; one number means one series within a batch only.
     outcomes
         One for each record.
     events
-        What happened, by the offset of the record that caused it. Of one record's: its rejection, its lateness, the
-        models that took over, the anomalies; of several models their parts in the order of the flow, of several
-        windows those that end first, then those of the lower series number.
+        What happened, by the offset of the record that caused it. Of one record's: its rejection, the series evicted
+        until then, its lateness, the models that took over, the anomalies; of several models their parts in the order
+        of the flow, of several windows those that end first, then those of the series that began first.
     windows
         Windows that the batch closed; None in a flow without windows.
+    evicted
+        Series that the batch made the stream forget.
     """
 
     batch: RecordBatch
@@ -100,6 +104,7 @@ class DetectionResult:
     outcomes: Outcomes
     events: tuple[Event, ...]
     windows: ScoredWindows | None = None
+    evicted: Mapping[Eviction, int] = field(default_factory=dict[Eviction, int])
 
 
 @dataclass(slots=True)
@@ -124,7 +129,7 @@ class Engine:
     def __init__(self, plan: FlowPlan, stream: Stream, kernels: Kernels) -> None:
         self._plan = plan
         self._stream = stream
-        self._series = SeriesIndex(plan.series_limit, kernels.find_slots)
+        self._series = SeriesIndex(plan.admission, kernels.find_slots, kernels.rebuild)
         self._scoring = Scoring(plan.scoring, kernels.process)
         self._windows = None if plan.window is None else Windows(plan.window, len(plan.fields), kernel=kernels.absorb)
         self._adapted = _adapted_parts(plan, stream)
@@ -133,7 +138,7 @@ class Engine:
 
     @property
     def series_count(self) -> int:
-        """Series seen so far."""
+        """Series known now."""
         return len(self._series)
 
     @property
@@ -151,19 +156,27 @@ class Engine:
         """
         self._advance(batch)
         refusal = batch.refusal.copy()
-        slot = self._series.slots(batch.key, refusal)
+        admitted = self._series.admit(batch, refusal)
+        self._scoring.restart(admitted.reused)
         if self._windows is None:
-            return self._process_records(batch, slot, refusal)
-        return self._process_windows(self._windows, batch, slot, refusal)
+            result = self._process_records(batch, admitted, refusal)
+        else:
+            self._windows.grow(self._series.slots)
+            self._windows.restart(admitted.reused)
+            result = self._process_windows(self._windows, batch, admitted, refusal)
+        for part in self._adapted.values():
+            part.forget(self._series.born(admitted.gone))
+        return result
 
     def snapshot(self) -> bytes:
         """Return the whole state after the last batch, verifiable and free of pickle."""
+        live = self._series.live
         images: dict[str, StateImage] = {
             "series": self._series.snapshot(),
-            "scoring": self._scoring.snapshot(self.series_count),
+            "scoring": self._scoring.snapshot(live),
         }
         if self._windows is not None:
-            images["windows"] = self._windows.snapshot()
+            images["windows"] = self._windows.snapshot(live)
         images.update({f"part {name}": part.snapshot() for name, part in self._adapted.items()})
         header = {
             "version": _STATE_VERSION,
@@ -212,26 +225,32 @@ class Engine:
             )
         self._progress = _Progress(int(batch.offset[-1]), self._progress.records + len(batch))
 
-    def _process_records(self, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn) -> DetectionResult:
+    def _process_records(self, batch: RecordBatch, admitted: Admitted, refusal: ByteColumn) -> DetectionResult:
+        slot = admitted.slot
         outcomes, fits = self._score(batch.offset, batch.time_ns, slot, refusal, batch.values)
         rejected = self._reporter.rejected(batch, outcomes)
+        evicted = self._reporter.evicted(batch, admitted.reports)
         anomalies = self._reporter.anomalous_records(batch, slot, outcomes)
-        return DetectionResult(batch, slot, outcomes, _in_order(rejected, fits, anomalies))
+        events = _in_order(rejected, evicted, fits, anomalies)
+        return DetectionResult(batch, slot, outcomes, events, evicted=admitted.evicted)
 
     def _process_windows(
-        self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn
+        self, windows: Windows, batch: RecordBatch, admitted: Admitted, refusal: ByteColumn
     ) -> DetectionResult:
-        windows.grow(self.series_count)
+        slot = admitted.slot
         absorbed = windows.absorb(batch.offset, slot, batch.time_ns, batch.values, refusal)
         closed = absorbed.closed
+        if not self._series.is_in_order:
+            closed = closed.in_birth_order(self._series.born(closed.slot))
         scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, closed.refusal, closed.values)
         outcomes = Outcomes.unscored(absorbed.reason)
         rejected = self._reporter.rejected(batch, outcomes)
+        evicted = self._reporter.evicted(batch, admitted.reports)
         late = self._reporter.late(batch, slot, outcomes)
         anomalies = self._reporter.anomalous_windows(closed, scored)
         series = SeriesKeys(closed.slot, self._series.key)
-        events = _in_order(rejected, late, fits, anomalies)
-        return DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, series, scored))
+        events = _in_order(rejected, evicted, late, fits, anomalies)
+        return DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, series, scored), admitted.evicted)
 
     def _score(
         self, offset: Int64Column, time_ns: Int64Column, slot: Int64Column, refusal: ByteColumn, values: Float64Matrix
@@ -241,12 +260,15 @@ class Engine:
         fits: list[Event] = []
         if self._adapted:
             accepted = refusal == 0
-            where = offset[accepted], time_ns[accepted], slot[accepted]
+            born = self._series.born(slot[accepted])
+            keys = SeriesKeys(slot[accepted], self._series.key)
+            where = offset[accepted], time_ns[accepted], born
             for column, (name, part) in enumerate(self._adapted.items()):
                 fields = values[accepted][:, list(self._adapted_fields[name])]
-                external[accepted, column], happened = part.process(AcceptedRows(*where, fields, self._series.key))
+                rows = AcceptedRows(*where, fields, keys)
+                external[accepted, column], happened = part.process(rows)
                 fits.extend(happened)
-        outcomes = self._scoring.process(slot, refusal, time_ns, values, external, self.series_count)
+        outcomes = self._scoring.process(slot, refusal, time_ns, values, external, self._series.slots)
         return outcomes, fits
 
     @property

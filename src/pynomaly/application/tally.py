@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
+from pynomaly.domain.series import Eviction
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Totals:
         Series held in memory at the end, over all streams.
     newest_time_ns
         Latest event time of an accepted record; None if there was none.
+    evicted
+        Series that were forgotten, by why.
     """
 
     by_reason: dict[Reason, int]
@@ -37,6 +40,7 @@ class Totals:
     delivered: dict[str, int]
     series: int
     newest_time_ns: int | None
+    evicted: dict[Eviction, int] = field(default_factory=dict[Eviction, int])
 
     @property
     def records(self) -> int:
@@ -58,6 +62,7 @@ class Tally(NoTelemetry):
         self._windows: Counter[Reason] = Counter()
         self._alerts: Counter[Level] = Counter()
         self._delivered: Counter[str] = Counter()
+        self._evicted: Counter[Eviction] = Counter()
         self._series: dict[Stream, int] = {}
         self._newest_time_ns: int | None = None
 
@@ -67,6 +72,7 @@ class Tally(NoTelemetry):
             self._by_reason.update(batch.by_reason)
             self._windows.update(batch.windows)
             self._alerts.update(batch.alerts)
+            self._evicted.update(batch.evicted)
             self._newest_time_ns = _newer(self._newest_time_ns, batch.newest_time_ns)
 
     def series_counted(self, stream: Stream, count: int) -> None:
@@ -89,6 +95,7 @@ class Tally(NoTelemetry):
                 delivered=dict(self._delivered),
                 series=sum(self._series.values()),
                 newest_time_ns=self._newest_time_ns,
+                evicted={cause: count for cause, count in self._evicted.items() if count},
             )
 
 

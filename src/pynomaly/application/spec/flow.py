@@ -16,6 +16,7 @@ from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.detect import PlacedPart, place_parts
 from pynomaly.application.spec.duration import Duration, duration_key
 from pynomaly.application.spec.entry import EntrySpec
+from pynomaly.application.spec.limits import LimitsSpec
 from pynomaly.application.spec.option import from_options
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.section import Section
@@ -29,14 +30,7 @@ _ADDRESS: Final = r"^(([^:\s\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})?$"
 
 #: What of a source decides about records and ids: how to reach it and how much to read at once do not.
 _IDENTITY_OF_SOURCE: Final = {"kind", "topic", "path", "name", "format", "delimiter"}
-_DECIDES: Final = {"flow", "record", "window", "detectors", "combine", "persistence", "limits"}
-
-
-class LimitsSpec(Section):
-    """Where memory ends."""
-
-    series: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
-    """Series of one input partition; records of further ones are rejected as `series_limit`."""
+_DECIDES: Final = {"flow", "record", "window", "detectors", "combine", "persistence"}
 
 
 class CheckpointSpec(Section):
@@ -109,6 +103,11 @@ class FlowSpec(Section):
         """Evidence of each level that is in use, lowest first."""
         return levels_of(self.policy)
 
+    @property
+    def evicts(self) -> bool:
+        """Whether a new series at the limit displaces an old one; with windows it never does."""
+        return self.limits.at_limit == "evict" if self.limits.at_limit is not None else self.window is None
+
     def fingerprint(self) -> str:
         """Return 32 hexadecimal digits that change whenever scores or alert ids might.
 
@@ -116,6 +115,10 @@ class FlowSpec(Section):
         connections and descriptions do not count; a default counts like the same value written out.
         """
         decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES)
+        decides["limits"] = {
+            **self.limits.model_dump(mode="json", by_alias=True),
+            "at_limit": "evict" if self.evicts else "reject",
+        }
         decides["source"] = self.source.model_dump(mode="json", include=_IDENTITY_OF_SOURCE)
         decides["alert"] = {
             **self.alert.model_dump(mode="json", exclude={"levels"}),

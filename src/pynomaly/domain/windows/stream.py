@@ -51,6 +51,19 @@ class ClosedWindows:
     def __len__(self) -> int:
         return len(self.slot)
 
+    def in_birth_order(self, born: Int64Column) -> ClosedWindows:
+        """Return them with those of one moment ordered by the ``(m,)`` first records of their series."""
+        order = np.lexsort((born, self.end_ns, self.closed_by_offset))
+        return ClosedWindows(
+            self.slot[order],
+            self.start_ns[order],
+            self.end_ns[order],
+            self.count[order],
+            self.values[order],
+            self.refusal[order],
+            self.closed_by_offset[order],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
@@ -113,6 +126,14 @@ class Windows:
             panes[:held], moments[:held], due[:held] = self._panes, self._moments, self._due
             self._take(panes, moments, due)
 
+    def restart(self, slots: Int64Column) -> None:
+        """Let series that take the place of others begin without a record; those before must have none open."""
+        if len(slots):
+            self._panes[slots] = (NO_PANE, 0)
+            self._moments[slots] = 0.0
+            self._due[slots] = NEVER
+            self._block_due[:] = self._due.reshape(-1, BLOCK).min(axis=1)
+
     def absorb(
         self,
         offset: Int64Column,
@@ -152,13 +173,20 @@ class Windows:
         length = int(self._progress["closed"][0])
         return Absorbed(reason, _closed_windows(self._closed[:length], self._measures[:length]))
 
-    def snapshot(self) -> StateImage:
-        """Return a copy of the state after the last record: O(series), equal for equal records."""
+    def snapshot(self, slots: slice | Int64Column | None = None) -> StateImage:
+        """Return a copy of the state after the last record: O(series), equal for equal records.
+
+        Parameters
+        ----------
+        slots
+            The series to keep, in the order given; by default all.
+        """
+        chosen = slice(0, self._slots) if slots is None else slots
         sections = {
             "watermark": self._marks,
-            "panes": self._panes[: self._slots],
-            "moments": self._moments[: self._slots],
-            "due": self._due[: self._slots],
+            "panes": self._panes[chosen],
+            "moments": self._moments[chosen],
+            "due": self._due[chosen],
         }
         return StateImage(self._header(), {name: array.copy() for name, array in sections.items()})
 

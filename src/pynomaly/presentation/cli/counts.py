@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pynomaly.application.tally import Totals
 from pynomaly.domain.outcome import Level, Outcome, Reason
+from pynomaly.domain.series import Eviction
 
 
 def counts_lines(title: str, totals: Totals, seconds: float) -> list[str]:
@@ -16,6 +17,7 @@ def counts_lines(title: str, totals: Totals, seconds: float) -> list[str]:
         f"{title}: {totals.records:,} records in {seconds:.1f} s{rate}",
         *_outcome_lines(totals.by_reason, "records"),
         *_outcome_lines(totals.windows, "windows"),
+        *_eviction_lines(totals.evicted),
         f"  alerts     {alerts_text(totals.alerts)}",
     ]
 
@@ -30,6 +32,7 @@ def counts_as_json(flow: str, fingerprint: str, totals: Totals, seconds: float) 
         "outcomes": {outcome.label: count for outcome, count in _by_outcome(totals.by_reason).items()},
         "reasons": {reason.label: count for reason, count in totals.by_reason.items()},
         "windows": {reason.label: count for reason, count in totals.windows.items()},
+        "evicted": {cause.label: count for cause, count in totals.evicted.items()},
         "alerts": {level.label: count for level, count in totals.alerts.items()},
     }
 
@@ -38,6 +41,13 @@ def alerts_text(alerts: Mapping[Level, int]) -> str:
     """Return how many alerts there were, by level."""
     by_level = ", ".join(f"{count:,} {level.label}" for level, count in alerts.items())
     return f"{sum(alerts.values()):,} ({by_level})" if by_level else "none"
+
+
+def _eviction_lines(evicted: Mapping[Eviction, int]) -> list[str]:
+    if not evicted:
+        return []
+    causes = ", ".join(f"{cause.label} {count:,}" for cause, count in evicted.items())
+    return [f"  {'evicted':<10} {sum(evicted.values()):>11,} series: {causes}"]
 
 
 def _outcome_lines(by_reason: Mapping[Reason, int], noun: str) -> list[str]:
