@@ -275,6 +275,24 @@ def test_series_do_not_mix(case: Case) -> None:
     np.testing.assert_array_equal(others[rows.series == 0], scores[rows.series == 0])
 
 
+@_every_case
+def test_forgotten_series_begin_anew(case: Case) -> None:
+    """A series that was forgotten takes no room, scores as in a fresh part, and leaves the others as they were."""
+    if "stream" in case.name:
+        pytest.skip("one model for all series, which is not forgotten with any of them")
+    rows = _rows(case.fields)
+    part = case.part()
+    first, _ = part.process(rows)
+    before = len(pack(part.snapshot()))
+    part.forget(np.array([0, 77]))
+    assert len(pack(part.snapshot())) < before
+    second, _ = part.process(rows)
+    np.testing.assert_array_equal(second[rows.series == 0], first[rows.series == 0])
+    untouched = case.part()
+    untouched.process(rows)
+    np.testing.assert_array_equal(second[rows.series == 1], untouched.process(rows)[0][rows.series == 1])
+
+
 @pytest.mark.parametrize("group_by", ["series", "stream"])
 def test_models_take_over_at_fixed_records(group_by: Any) -> None:
     """Adoptions stand at the offsets that the schedule names, whatever the batches: counted by hand."""

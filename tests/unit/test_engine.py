@@ -261,6 +261,14 @@ def test_a_late_record_is_told_with_its_values() -> None:
     assert result.windows.series[-1:][0] == "a"
 
 
+def test_a_windowed_stream_may_begin_with_refused_records() -> None:
+    """A first batch without a series is refused record by record, and the next one is taken in."""
+    engine = _engine(_plan(*_NATIVE, window=_WINDOW))
+    refused = engine.process(_batch(("", 0, 1.0), ("", 0, 1.0), refusal=[Reason.MALFORMED, Reason.MALFORMED]))
+    assert refused.outcomes.reason.tolist() == [Reason.MALFORMED, Reason.MALFORMED]
+    assert engine.process(_batch(("a", 1, 1.0), first_offset=2)).outcomes.reason.tolist() == [Reason.IN_WINDOW]
+
+
 def test_the_newest_time_is_that_of_an_accepted_record() -> None:
     """Neither an absurd time nor that of a series too many counts as the time the stream has reached."""
     jumping = _engine(_plan(*_NATIVE, window=_WINDOW))

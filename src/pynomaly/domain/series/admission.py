@@ -35,9 +35,13 @@ class Admission:
     max_jump_ns
         In a flow with windows, their bound on jumps of time: the clock of idleness is then the front of the watermark
         (`pynomaly.domain.series.clock`). 0 in a flow without windows.
+    sweep_records
+        Records from one sweep for idle series to the next; more where there are more series, so that a record pays for
+        looking at one series at the most.
     """
 
     limit: int = 1_000_000
     idle_ns: int = 0
     evicts: bool = True
     max_jump_ns: int = 0
+    sweep_records: int = 8_192

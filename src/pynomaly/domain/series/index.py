@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,6 @@ from pynomaly.domain.series.table import (
     NEEDS_ROOM,
     QUEUED,
     SERIES,
-    SWEEP_RECORDS,
     FindSlots,
     Rebuild,
     find_slots,
@@ -100,10 +99,11 @@ class SeriesIndex:
 
     def __init__(self, admission: Admission, find: FindSlots = find_slots, reenter: Rebuild = rebuild) -> None:
         self._find, self._reenter = find, reenter
-        bounds = (admission.limit, admission.idle_ns, admission.max_jump_ns, int(admission.evicts))
-        self._bounds = np.array([bounds], BOUNDS)
+        self._bounds = np.zeros(1, BOUNDS)
+        for name, bound in asdict(admission).items():
+            self._bounds[name] = bound
         nothing = KeyColumn.of([])
-        sweep = np.array([(SWEEP_RECORDS, 0, 0)], SWEEP)
+        sweep = np.array([(admission.sweep_records, 0, 0)], SWEEP)
         self._take(SeriesImage(np.zeros(0, KNOWN), nothing, np.zeros(1, CLOCK), sweep, ()))
 
     def __len__(self) -> int:

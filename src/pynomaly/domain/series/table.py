@@ -37,7 +37,9 @@ SERIES: Final = np.dtype(
     [("born", "i8"), ("last_offset", "i8"), ("seen_ns", "i8"), ("key_start", "i8"), ("key_length", "i8")], align=True
 )
 #: `Admission` as compiled code sees it.
-BOUNDS: Final = np.dtype([("limit", "i8"), ("idle_ns", "i8"), ("max_jump_ns", "i8"), ("evicts", "i8")], align=True)
+BOUNDS: Final = np.dtype(
+    [("limit", "i8"), ("idle_ns", "i8"), ("evicts", "i8"), ("max_jump_ns", "i8"), ("sweep_records", "i8")], align=True
+)
 #: Where the table stands. ``used`` slots were ever given out, ``live`` series are known, ``free`` slots wait for another
 #: series, ``gone`` series were evicted by the records at hand, those from ``swept`` on by a sweep; of the oldest series
 #: in the queue, ``taken`` of ``queued`` were looked at; a sweep comes after ``until_sweep`` more records.
@@ -64,8 +66,6 @@ QUEUED: Final = np.dtype([("slot", "i8"), ("last_offset", "i8")], align=True)
 GONE: Final = -1
 #: Why `find_slots` paused: it needs more room, a new queue, or somebody to hear of a sweep.
 NEEDS_ROOM, NEEDS_QUEUE, HAS_SWEPT = 1, 2, 3
-#: Records from one sweep to the next; more where there are more series, so that a record pays for one at the most.
-SWEEP_RECORDS: Final = 8_192
 
 FindSlots = Callable[..., int]
 Rebuild = Callable[..., int]
@@ -309,7 +309,7 @@ def _sweep(store: Store, ledger: Row, clock: Row, bounds: Row) -> bool:
                 ledger.expired += 1
                 _take_out(store, ledger, _place_of_slot(store, slot))
             series.seen_ns = min(series.seen_ns, clock.now_ns)
-    ledger.until_sweep = max(SWEEP_RECORDS, ledger.live)
+    ledger.until_sweep = max(bounds.sweep_records, ledger.live)
     return ledger.expired + ledger.displaced > 0
 
 

@@ -149,20 +149,21 @@ class Windows:
         offset
             ``(n,)`` position in the stream.
         slot
-            ``(n,)`` series, below the number given to `grow`; -1 will do in refused rows.
+            ``(n,)`` series, below the number given to `grow`; any number will do in refused rows.
         time_ns
             ``(n,)`` event time.
         values
             ``(n, d)`` finite values, row by row in memory: another layout compiles the kernel anew.
         refusal
-            ``(n,)`` not 0 where the record was refused before; it is then not looked at.
+            ``(n,)`` not 0 where the record was refused before; it is then not looked at, except that one refused by
+            SERIES_LIMIT tells the time.
 
         Raises
         ------
         IndexError
             When a slot is beyond the room made.
         """
-        highest = int(slot.max(initial=-1))
+        highest = int(slot.max(initial=-1, where=refusal == 0))
         if highest >= self._slots:
             raise IndexError(f"slot must be below {self._slots}, was {highest}: call grow first")
         reason = np.empty(len(slot), np.uint8)
