@@ -25,7 +25,7 @@ PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
     Reason.BAD_SERIES: ("record.series", "record.series_from"),
     Reason.NOT_A_NUMBER: ("record.values",),
     Reason.NOT_FINITE: ("record.values",),
-    Reason.SERIES_LIMIT: ("limits.series",),
+    Reason.SERIES_LIMIT: ("limits.series", "limits.at_limit"),
     Reason.TIME_JUMP: ("window.max_jump",),
     Reason.BEHIND_WATERMARK: ("window.lateness",),
     Reason.IN_WINDOW: ("window.size",),
