@@ -101,7 +101,9 @@ def _rows(fields: int, count: int = _RECORDS, seed: int = 0) -> AcceptedRows:
     """Make two series in turn, the offsets with gaps, all values around 0.7."""
     number = np.arange(count)
     values = np.random.default_rng(seed).normal(0.7, 0.05, (count, fields))
-    return AcceptedRows(number * 3 + 10, number * 1_000_000_000, number % 2, values, [f"pump-{series}" for series in number % 2])
+    return AcceptedRows(
+        number * 3 + 10, number * 1_000_000_000, number % 2, values, [f"pump-{series}" for series in number % 2]
+    )
 
 
 def _cut(rows: AcceptedRows, start: int, stop: int | None) -> AcceptedRows:

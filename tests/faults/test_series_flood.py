@@ -17,8 +17,8 @@ from e2e.size import FULL
 from faults.series_flood import BATCH, Flood
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
 from pynomaly.domain.plan import NativeSource, Part, ScoringPlan
-from pynomaly.domain.series import INDEX_BYTES
 from pynomaly.domain.scoring import Scoring
+from pynomaly.domain.series import INDEX_BYTES
 
 _MEBIBYTE: Final = 1 << 20
 _CAP_BYTES: Final = 512 * _MEBIBYTE
@@ -70,7 +70,7 @@ def test_a_hundred_thousand_keys_under_a_cap_of_memory(tmp_path: Path) -> None:
 
 
 def test_a_million_series_through_room_for_a_hundred_thousand() -> None:
-    """Every series beyond the limit displaces one; memory is what the documentation says, and does not grow with them."""
+    """Every series beyond the limit displaces one; memory is as documented, and does not grow with them."""
     limit, records = 100_000, 1_000_000
     command = [sys.executable, "-m", "faults.series_flood", str(records), str(limit)]
     tests = Path(__file__).parents[1]

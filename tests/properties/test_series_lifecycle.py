@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -172,7 +173,7 @@ def _stream(steps: list[Record]) -> list[Record]:
 
 def _pieces(records: list[Record], cuts: set[int]) -> Iterator[tuple[int, list[Record]]]:
     places = [0, *sorted(cut for cut in cuts if 0 < cut < len(records)), len(records)]
-    for start, stop in zip(places, places[1:], strict=False):
+    for start, stop in pairwise(places):
         yield start, records[start:stop]
 
 
@@ -248,7 +249,7 @@ def test_many_series_pass_through_a_small_index() -> None:
 
 
 @pytest.mark.parametrize("evicts", [True, False], ids=["evict", "reject"])
-def test_a_single_absurd_time_expires_nothing(evicts: bool) -> None:
+def test_a_single_absurd_time_expires_nothing(*, evicts: bool) -> None:
     """Neither one nor two records from the future move the clock; the third in a row does."""
     index, seen = _index(Admission(10, idle_ns=100, evicts=evicts)), _Seen()
     absurd = 10**15

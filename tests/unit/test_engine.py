@@ -96,7 +96,8 @@ _every_flow = pytest.mark.parametrize("flow", _FLOWS)
 @cache
 def _kernels(plan: ScoringPlan) -> Kernels:
     library = KernelLibrary.default()
-    return Kernels(library.fused(render(plan)), library.entry(find_slots), library.entry(absorb), library.entry(rebuild))
+    entries = (library.entry(function) for function in (find_slots, absorb, rebuild))
+    return Kernels(library.fused(render(plan)), *entries)
 
 
 def _engine(plan: FlowPlan, stream: Stream = _STREAM) -> Engine:

@@ -450,9 +450,11 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
             limits={"idle": "4m", "at_limit": "evict"},
         ),
         [
-            "limits.at_limit: must be reject with `window`: the series that is displaced would lose its open windows, "
-            "was 'evict'",
             "limits.idle: must be at least 330s, `window.size` and `window.lateness` together, was '4m'",
+            (
+                "limits.at_limit: must be reject with `window`: the series that is displaced would lose its open "
+                "windows, was 'evict'"
+            ),
         ],
     ),
     (

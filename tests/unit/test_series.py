@@ -17,9 +17,7 @@ from pynomaly.domain.state import StateImage, pack, unpack
 def _batch(keys: list[bytes], first_offset: int = 0, time_ns: int = 0) -> RecordBatch:
     count = len(keys)
     offset, times = np.arange(first_offset, first_offset + count), np.full(count, time_ns)
-    return RecordBatch(
-        Stream("s"), offset, times, KeyColumn.of(keys), np.zeros((count, 1)), np.zeros(count, np.uint8)
-    )
+    return RecordBatch(Stream("s"), offset, times, KeyColumn.of(keys), np.zeros((count, 1)), np.zeros(count, np.uint8))
 
 
 def _slots(index: SeriesIndex, keys: list[bytes]) -> list[int]:

@@ -14,7 +14,8 @@ _EVICTED = {Eviction.EXPIRED: 0, Eviction.DISPLACED: 7}
 
 def _batch(count: int, newest_time_ns: int | None) -> BatchProcessed:
     by_reason = {Reason.ALERTED: 1, Reason.BELOW_THRESHOLD: count - 1}
-    return BatchProcessed(_STREAM, 0.1, by_reason, {Level.CRITICAL: 1}, newest_time_ns, {Reason.BELOW_THRESHOLD: 2}, _EVICTED)
+    windows = {Reason.BELOW_THRESHOLD: 2}
+    return BatchProcessed(_STREAM, 0.1, by_reason, {Level.CRITICAL: 1}, newest_time_ns, windows, _EVICTED)
 
 
 def test_counts_add_up() -> None:

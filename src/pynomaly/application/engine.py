@@ -54,7 +54,7 @@ class FlowPlan:
     fields: tuple[str, ...]
     scoring: ScoringPlan
     window: WindowPlan | None = None
-    admission: Admission = Admission()
+    admission: Admission = field(default_factory=Admission)
     fingerprint: str = ""
 
 

@@ -174,13 +174,16 @@ def _place(sink: SinkSpec) -> str:
 def _state(flow: FlowSpec) -> Iterator[str]:
     size = bytes_per_series(flow)
     yield f"Saved in the state folder of the run every {duration_text(flow.checkpoint.every_ns)}."
-    further = "a further one displaces the one whose last record is oldest" if flow.evicts else "further ones are rejected"
+    further = (
+        "a further one displaces the one whose last record is oldest" if flow.evicts else "further ones are rejected"
+    )
     yield (
         f"{size:,} bytes a series; at most {flow.limits.series:,} series in each input partition "
         f"({size * flow.limits.series / 1e9:,.3g} GB), {further}."
     )
     if flow.limits.idle_ns is not None:
-        yield f"A series is forgotten when its partition has gone on for {duration_text(flow.limits.idle_ns)} without it."
+        idle = duration_text(flow.limits.idle_ns)
+        yield f"A series is forgotten when its partition has gone on for {idle} without it."
 
 
 def bytes_per_series(flow: FlowSpec) -> int:

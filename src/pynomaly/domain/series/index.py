@@ -28,7 +28,7 @@ from pynomaly.domain.state import Array, StateImage
 
 #: Most keys that the report of a sweep names.
 EXAMPLES: Final = 20
-#: Memory of a series in the index, without its key: its row, two places in lists of slots, up to four in the hash table.
+#: Memory of a series in the index without its key: its row, two places in lists of slots, at most four in the table.
 INDEX_BYTES: Final = SERIES.itemsize + 6 * 8
 _LEAST_ROOM: Final = 256
 _LEAST_KEY_BYTES: Final = 4096
@@ -99,6 +99,7 @@ class SeriesIndex:
 
     def __init__(self, admission: Admission, find: FindSlots = find_slots, reenter: Rebuild = rebuild) -> None:
         self._find, self._reenter = find, reenter
+        self._is_in_order = True
         self._bounds = np.zeros(1, BOUNDS)
         for name, bound in asdict(admission).items():
             self._bounds[name] = bound

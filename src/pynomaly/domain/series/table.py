@@ -40,9 +40,9 @@ SERIES: Final = np.dtype(
 BOUNDS: Final = np.dtype(
     [("limit", "i8"), ("idle_ns", "i8"), ("evicts", "i8"), ("max_jump_ns", "i8"), ("sweep_records", "i8")], align=True
 )
-#: Where the table stands. ``used`` slots were ever given out, ``live`` series are known, ``free`` slots wait for another
-#: series, ``gone`` series were evicted by the records at hand, those from ``swept`` on by a sweep; of the oldest series
-#: in the queue, ``taken`` of ``queued`` were looked at; a sweep comes after ``until_sweep`` more records.
+#: Where the table stands. ``used`` slots were ever given out, ``live`` series are known, ``free`` slots wait for
+#: another series, ``gone`` series were evicted by the records at hand, those from ``swept`` on by a sweep; of the
+#: oldest series in the queue, ``taken`` of ``queued`` were looked at; a sweep comes after ``until_sweep`` more records.
 LEDGER: Final = np.dtype(
     [
         ("used", "i8"),
@@ -285,10 +285,12 @@ def _oldest(store: Store, ledger: Row) -> int:
     is still in it, or evicted: what stands first and is as it was is the oldest.
     """
     while ledger.taken < ledger.queued:
-        entry = store.queue[ledger.taken]
+        entry: Row = store.queue[ledger.taken]
         ledger.taken += 1
-        if store.rows[entry.slot].last_offset == entry.last_offset:
-            return np.int64(entry.slot)
+        series: Row = store.rows[entry.slot]
+        if series.last_offset == entry.last_offset:
+            slot: int = entry.slot
+            return slot
     return -1
 
 
@@ -320,7 +322,7 @@ def _place(batch: Keyed, store: Store, row: int) -> int:
     code, start, length = batch.code[row], batch.start[row], batch.length[row]
     place = code & mask
     while store.entries[place] != _FREE:
-        entry = store.entries[place]
+        entry: Any = store.entries[place]
         if entry >> _CODE_BITS == code and _equal(store, _slot_of(entry), batch.data, start, length):
             return place
         place = (place + 1) & mask
@@ -354,7 +356,8 @@ def _hash(data: ByteColumn, start: int, length: int) -> int:
     code = _FNV_OFFSET
     for position in range(start, start + length):
         code = (code ^ np.uint64(data[position])) * _FNV_PRIME
-    return np.int64((code ^ (code >> np.uint64(32))) & np.uint64(0x7FFFFFFF))
+    folded: Any = np.int64((code ^ (code >> np.uint64(32))) & np.uint64(0x7FFFFFFF))
+    return folded
 
 
 @inlined

@@ -141,8 +141,8 @@ EVICTIONS: Final = Metric(
     "counter",
     "series",
     ("flow", "reason"),
-    "Series forgotten: expired, idle for longer than limits.idle; displaced, the oldest of limits.series when a new one "
-    "came.",
+    "Series forgotten: expired, idle for longer than limits.idle; displaced, the oldest of limits.series when a new "
+    "one came.",
     "Displaced grows steadily: series come back before they are learned. Raise limits.series, or look for keys that "
     "change with every record. The series.evicted events among the alerts name examples.",
 )
