@@ -34,7 +34,8 @@ from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
 from pynomaly.domain.recent_ids import mark_repeats
 from pynomaly.domain.record import Stream
-from pynomaly.domain.series import find_slots
+from pynomaly.domain.series import Admission
+from pynomaly.domain.series.table import find_slots, rebuild
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.infrastructure.kernels import KernelLibrary
@@ -135,7 +136,7 @@ def plan_of(spec: FlowSpec) -> FlowPlan:
             policy=spec.policy,
         ),
         window=_window(spec),
-        series_limit=spec.limits.series,
+        admission=_admission(spec),
         rejections=spec.limits.rejected,
         fingerprint=spec.fingerprint(),
         dedupe_horizon=None if spec.dedupe is None else spec.dedupe.horizon,
@@ -153,6 +154,7 @@ def engine_factory(plan: FlowPlan) -> EngineFactory:
             find_slots=library.entry(find_slots),
             absorb=library.entry(absorb),
             mark_repeats=library.entry(mark_repeats),
+            rebuild=library.entry(rebuild),
         )
 
     def engine_for(stream: Stream) -> Engine:
@@ -166,6 +168,16 @@ def _window(spec: FlowSpec) -> WindowPlan | None:
     if window is None:
         return None
     return WindowPlan(window.size_ns, window.step_ns, window.aggregates, window.lateness_ns, window.max_jump_ns)
+
+
+def _admission(spec: FlowSpec) -> Admission:
+    limits, window = spec.limits, spec.window
+    return Admission(
+        limit=limits.series,
+        idle_ns=limits.idle_ns or 0,
+        evicts=spec.evicts,
+        max_jump_ns=0 if window is None else window.max_jump_ns,
+    )
 
 
 def _parts(spec: FlowSpec, columns: dict[str, int]) -> tuple[Part, ...]:

@@ -101,12 +101,14 @@ def _rows(fields: int, count: int = _RECORDS, seed: int = 0) -> AcceptedRows:
     """Make two series in turn, the offsets with gaps, all values around 0.7."""
     number = np.arange(count)
     values = np.random.default_rng(seed).normal(0.7, 0.05, (count, fields))
-    return AcceptedRows(number * 3 + 10, number * 1_000_000_000, number % 2, values, "pump-{}".format)
+    return AcceptedRows(
+        number * 3 + 10, number * 1_000_000_000, number % 2, values, [f"pump-{series}" for series in number % 2]
+    )
 
 
 def _cut(rows: AcceptedRows, start: int, stop: int | None) -> AcceptedRows:
     at = slice(start, stop)
-    return AcceptedRows(rows.offset[at], rows.time_ns[at], rows.slot[at], rows.values[at], rows.key_of)
+    return AcceptedRows(rows.offset[at], rows.time_ns[at], rows.series[at], rows.values[at], rows.key[at])
 
 
 def _run(part: AdaptedPart, rows: AcceptedRows, size: int) -> tuple[NDArray[np.float64], tuple[Event, ...]]:
@@ -130,7 +132,7 @@ def test_scores_are_non_negative_and_known_once_warm(case: Case) -> None:
     assert scores.shape == (len(rows),)
     assert scores.dtype == np.float64
     for slot in (0, 1):
-        known = ~np.isnan(scores[rows.slot == slot])
+        known = ~np.isnan(scores[rows.series == slot])
         assert known.any()
         assert not known[0]
         assert (np.diff(known.astype(int)) >= 0).all()
@@ -270,9 +272,27 @@ def test_series_do_not_mix(case: Case) -> None:
         pytest.skip("one model for all series, as asked for")
     rows = _rows(case.fields)
     scores, _ = case.part().process(rows)
-    other = replace(rows, values=np.where((rows.slot == 1)[:, None], 5.0 + rows.values, rows.values))
+    other = replace(rows, values=np.where((rows.series == 1)[:, None], 5.0 + rows.values, rows.values))
     others, _ = case.part().process(other)
-    np.testing.assert_array_equal(others[rows.slot == 0], scores[rows.slot == 0])
+    np.testing.assert_array_equal(others[rows.series == 0], scores[rows.series == 0])
+
+
+@_every_case
+def test_forgotten_series_begin_anew(case: Case) -> None:
+    """A series that was forgotten takes no room, scores as in a fresh part, and leaves the others as they were."""
+    if "stream" in case.name:
+        pytest.skip("one model for all series, which is not forgotten with any of them")
+    rows = _rows(case.fields)
+    part = case.part()
+    first, _ = part.process(rows)
+    before = len(pack(part.snapshot()))
+    part.forget(np.array([0, 77]))
+    assert len(pack(part.snapshot())) < before
+    second, _ = part.process(rows)
+    np.testing.assert_array_equal(second[rows.series == 0], first[rows.series == 0])
+    untouched = case.part()
+    untouched.process(rows)
+    np.testing.assert_array_equal(second[rows.series == 1], untouched.process(rows)[0][rows.series == 1])
 
 
 @pytest.mark.parametrize("group_by", ["series", "stream"])

@@ -45,7 +45,7 @@ def _rows(count: int, seed: int = 0) -> Float64Matrix:
 
 def _accepted(values: Float64Matrix, start: int, stop: int) -> AcceptedRows:
     number = np.arange(start, stop)
-    return AcceptedRows(number, number, np.zeros(len(number), np.int64), values[start:stop], str)
+    return AcceptedRows(number, number, np.zeros(len(number), np.int64), values[start:stop], ["0"] * len(number))
 
 
 def _part(fits: Fits, detector: str = "IForest", **params: object) -> PyodPart:

@@ -20,6 +20,7 @@ from pynomaly.domain.event import (
     PartContribution,
     RecordLate,
     RecordRejected,
+    SeriesEvicted,
     WindowSpan,
 )
 from pynomaly.domain.outcome import Level, Reason
@@ -49,10 +50,11 @@ ANOMALY = AnomalyDetected(
 LATE = RecordLate("0aff", "pumps", STREAM, 42, "pump-1", NOON_NS, {"rpm": 1.0})
 REFITTED = ModelRefitted("0bff", "pumps", STREAM, 43, "pump-1", "forest", 3, "abc", 1000)
 REFIT_FAILED = ModelRefitFailed("0cff", "pumps", STREAM, 44, "pump-1", "forest", 4, "singular")
+EVICTED = SeriesEvicted("0eff", "pumps", STREAM, 46, 3, 1, 99, ("pump-1", "pump-2"))
 REJECTED = RecordRejected(
     "0dff", "pumps", STREAM, 45, Reason.MALFORMED, RawRecord(b"\xff{", b"k", (("trace", b"t1"), ("none", None)))
 )
-CLOUD_EVENTS: list[Event] = [ANOMALY, LATE, REFITTED, REFIT_FAILED]
+CLOUD_EVENTS: list[Event] = [ANOMALY, LATE, REFITTED, REFIT_FAILED, EVICTED]
 
 
 def read(message: Message) -> CloudEvent:
@@ -131,6 +133,18 @@ def test_the_anomaly_of_a_window_carries_its_span() -> None:
                 "group": "pump-1",
                 "part": "forest",
                 "stream": {"name": "vibration", "partition": 2, "offset": 44},
+            },
+        ),
+        (
+            EVICTED,
+            "io.pynomaly.series.evicted.v1",
+            "vibration[2]",
+            {
+                "displaced": 1,
+                "examples": ["pump-1", "pump-2"],
+                "expired": 3,
+                "live": 99,
+                "stream": {"name": "vibration", "partition": 2, "offset": 46},
             },
         ),
     ],

@@ -25,7 +25,8 @@ from pynomaly.domain.outcome import Outcome, Reason
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
 from pynomaly.domain.recent_ids import mark_repeats
 from pynomaly.domain.record import KeyColumn, RawRecord, RecordBatch, Stream
-from pynomaly.domain.series import find_slots
+from pynomaly.domain.series import Admission
+from pynomaly.domain.series.table import find_slots, rebuild
 from pynomaly.domain.state import StateImage, join, pack, split, unpack
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
@@ -53,6 +54,9 @@ class _EveryTenth:
         self.rows += len(rows)
         return np.abs(rows.values[:, 0]), tuple(events)
 
+    def forget(self, series: np.ndarray) -> None:
+        """Tell no series from another."""
+
     def snapshot(self) -> StateImage:
         return StateImage({"rows": self.rows}, {})
 
@@ -77,7 +81,8 @@ _POLICY = AlertPolicyOptions(watch=0.8, warning=None, critical=None, bump=0.0, h
 
 def _plan(*parts: Part, window: WindowPlan | None = None, series_limit: int = 100) -> FlowPlan:
     names = ("value",) if window is None else ("value.mean",)
-    return FlowPlan("pumps", ("value",), ScoringPlan(names, parts, policy=_POLICY), window, series_limit, "as written")
+    admission = Admission(series_limit, evicts=False)
+    return FlowPlan("pumps", ("value",), ScoringPlan(names, parts, policy=_POLICY), window, admission, "as written")
 
 
 _WINDOW = WindowPlan(2_000, 1_000, ("mean",), lateness_ns=500, max_jump_ns=50_000)
@@ -93,7 +98,8 @@ _every_flow = pytest.mark.parametrize("flow", _FLOWS)
 @cache
 def _kernels(plan: ScoringPlan) -> Kernels:
     library = KernelLibrary.default()
-    return Kernels(library.fused(render(plan)), *map(library.entry, (find_slots, absorb, mark_repeats)))
+    entries = (library.entry(function) for function in (find_slots, absorb, mark_repeats, rebuild))
+    return Kernels(library.fused(render(plan)), *entries)
 
 
 def _engine(plan: FlowPlan, stream: Stream = _STREAM) -> Engine:
@@ -290,6 +296,14 @@ def test_a_late_record_is_told_with_its_values() -> None:
     assert result.windows.series[-1:][0] == "a"
 
 
+def test_a_windowed_stream_may_begin_with_refused_records() -> None:
+    """A first batch without a series is refused record by record, and the next one is taken in."""
+    engine = _engine(_plan(*_NATIVE, window=_WINDOW))
+    refused = engine.process(_batch(("", 0, 1.0), ("", 0, 1.0), refusal=[Reason.MALFORMED, Reason.MALFORMED]))
+    assert refused.outcomes.reason.tolist() == [Reason.MALFORMED, Reason.MALFORMED]
+    assert engine.process(_batch(("a", 1, 1.0), first_offset=2)).outcomes.reason.tolist() == [Reason.IN_WINDOW]
+
+
 def test_the_newest_time_is_that_of_an_accepted_record() -> None:
     """Neither an absurd time nor that of a series too many counts as the time the stream has reached."""
     jumping = _engine(_plan(*_NATIVE, window=_WINDOW))
@@ -391,7 +405,8 @@ def test_a_restored_engine_needs_no_other_machine_code(flow: str) -> None:
     """Every kernel is called with the same types before and after a restart, however the tables grow."""
     plan = _FLOWS[flow]
     plain = _kernels(plan.scoring)
-    calls: dict[str, list[tuple[object, ...]]] = {"process": [], "find_slots": [], "absorb": [], "mark_repeats": []}
+    names = ("process", "find_slots", "absorb", "mark_repeats", "rebuild")
+    calls: dict[str, list[tuple[object, ...]]] = {name: [] for name in names}
     unused = {"absorb"} if plan.window is None else set[str]()
     unused |= {"mark_repeats"} if plan.dedupe_horizon is None else set()
     watched = Kernels(**{name: _recorded(getattr(plain, name), seen) for name, seen in calls.items()})
@@ -402,7 +417,7 @@ def test_a_restored_engine_needs_no_other_machine_code(flow: str) -> None:
     restored.restore(fresh.snapshot())
     restored.process(second)
     many = [(f"new-{number}", 10**9, 1.0) for number in range(100)]
-    roomy = Engine(replace(plan, series_limit=1_000), _STREAM, watched)
+    roomy = Engine(replace(plan, admission=Admission(1_000)), _STREAM, watched)
     roomy.restore(restored.snapshot())
     roomy.process(_batch(*many, first_offset=2_000))
     fresh.process(second)

@@ -65,7 +65,7 @@ def lines(tree: object) -> list[str]:
 def test_defaults_are_those_of_the_rules() -> None:
     """A flow that says little gets the defaults that the domain states."""
     flow = parse_flow(minimal())
-    assert flow.limits.series == 1_000_000
+    assert (flow.limits.series, flow.limits.idle_ns, flow.evicts) == (1_000_000, None, True)
     assert flow.checkpoint.every_ns == 10 * SECOND_NS
     assert flow.metrics.address is None
     assert flow.combine.soft_threshold == 1.0
@@ -444,6 +444,20 @@ BAD_FLOWS: list[tuple[str, Tree, list[str]]] = [
             "output.dead_letters.topic: must differ from the input, or the flow reads its own dead letters",
             "output.outcomes: must go to another place than output.alerts",
             "output.late: must be left out without `window`: nothing is late",
+        ],
+    ),
+    (
+        "limits that would cost windows",
+        with_(
+            window={"kind": "tumbling", "size": "5m", "lateness": "30s"},
+            limits={"idle": "4m", "at_limit": "evict"},
+        ),
+        [
+            "limits.idle: must be at least 330s, `window.size` and `window.lateness` together, was '4m'",
+            (
+                "limits.at_limit: must be reject with `window`: the series that is displaced would lose its open "
+                "windows, was 'evict'"
+            ),
         ],
     ),
     (
@@ -853,7 +867,7 @@ def test_explanation_names_everything() -> None:
                 "dead_letters": {"kind": "memory", "topic": "dlq"},
                 "outcomes": {"kind": "file", "path": "o.jsonl"},
             },
-            limits={"series": 10},
+            limits={"series": 10, "idle": "6m"},
             checkpoint={"every": 90},
             metrics={"listen": "localhost:1"},
         )
@@ -877,6 +891,7 @@ def test_explanation_names_everything() -> None:
         "Metrics for Prometheus are served at http://localhost:1/metrics.",
         "every 90s.",
         f"{bytes_per_series(flow):,} bytes a series; at most 10 series",
+        "further ones are rejected.\n  A series is forgotten when its partition has gone on for 6m without it.",
         flow.fingerprint(),
     ):
         assert told in text

@@ -6,14 +6,17 @@ from pynomaly.application.tally import Tally, Tee
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
+from pynomaly.domain.series import Eviction
 from pynomaly.presentation.cli.counts import counts_lines
 
 _STREAM = Stream("topic", 3)
+_EVICTED = {Eviction.EXPIRED: 0, Eviction.DISPLACED: 7}
 
 
 def _batch(count: int, newest_time_ns: int | None) -> BatchProcessed:
     by_reason = {Reason.ALERTED: 1, Reason.BELOW_THRESHOLD: count - 1}
-    return BatchProcessed(_STREAM, 0.1, by_reason, {Level.CRITICAL: 1}, newest_time_ns, {Reason.BELOW_THRESHOLD: 2})
+    windows = {Reason.BELOW_THRESHOLD: 2}
+    return BatchProcessed(_STREAM, 0.1, by_reason, {Level.CRITICAL: 1}, newest_time_ns, windows, _EVICTED)
 
 
 def test_counts_add_up() -> None:
@@ -28,6 +31,7 @@ def test_counts_add_up() -> None:
     assert totals.windows == {Reason.BELOW_THRESHOLD: 6}
     assert (totals.alerts, totals.alert_count) == ({Level.CRITICAL: 3}, 3)
     assert totals.newest_time_ns == 500
+    assert totals.evicted == {Eviction.DISPLACED: 21}
 
 
 def test_times_before_1970_and_nothing_at_all() -> None:

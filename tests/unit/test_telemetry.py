@@ -21,6 +21,7 @@ from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetr
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.outcome import Level, Outcome, Reason
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
+from pynomaly.domain.series import Eviction
 from pynomaly.infrastructure.telemetry.catalogue import MAX_STREAM_LABELS
 from pynomaly.infrastructure.telemetry.endpoint import MAX_CONNECTIONS, MetricsEndpoint
 from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
@@ -77,6 +78,7 @@ def batch(stream: Stream = ORDERS, newest_time_ns: int | None = 1_700_000_000_50
         alerts={Level.WATCH: 2, Level.CRITICAL: 1},
         newest_time_ns=newest_time_ns,
         windows={Reason.ALERTED: 1},
+        evicted={Eviction.EXPIRED: 0, Eviction.DISPLACED: 5},
     )
 
 
@@ -98,6 +100,8 @@ def test_batch_counts_outcomes_alerts_and_windows(watched: Watched) -> None:
     assert watched.value("pynomaly_alerts_total", level="watch") == 4
     assert watched.value("pynomaly_alerts_total", level="critical") == 2
     assert watched.value("pynomaly_windows_total", outcome="anomalous", reason="alerted") == 2
+    assert watched.value("pynomaly_series_evicted_total", reason="displaced") == 10
+    assert watched.value("pynomaly_series_evicted_total", reason="expired") == 0
 
 
 def test_batch_is_timed_and_sized(watched: Watched) -> None:

@@ -21,6 +21,7 @@ from pynomaly.domain.event import (
     ModelRefitted,
     RecordLate,
     RecordRejected,
+    SeriesEvicted,
 )
 from pynomaly_connectors.codecs.dead_letter import dead_letter_message
 from pynomaly_connectors.codecs.event_data import (
@@ -28,6 +29,7 @@ from pynomaly_connectors.codecs.event_data import (
     model_refit_failed,
     model_refitted,
     record_late,
+    series_evicted,
 )
 from pynomaly_connectors.codecs.iso8601 import rfc3339
 from pynomaly_connectors.codecs.payload import Headers
@@ -42,6 +44,7 @@ TYPES: Final[dict[type[Event], str]] = {
     RecordLate: "io.pynomaly.record.late.v1",
     ModelRefitted: "io.pynomaly.model.refitted.v1",
     ModelRefitFailed: "io.pynomaly.model.refit_failed.v1",
+    SeriesEvicted: "io.pynomaly.series.evicted.v1",
 }
 
 
@@ -56,6 +59,8 @@ def encode(event: Event) -> Message:
             return _cloud_event(event, event.group, None, model_refitted(event))
         case ModelRefitFailed():
             return _cloud_event(event, event.group, None, model_refit_failed(event))
+        case SeriesEvicted():
+            return _cloud_event(event, str(event.stream), None, series_evicted(event))
         case RecordRejected():
             return dead_letter_message(event)
         case _:

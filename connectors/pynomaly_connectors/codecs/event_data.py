@@ -18,6 +18,7 @@ from pynomaly.domain.event import (
     ModelRefitted,
     PartContribution,
     RecordLate,
+    SeriesEvicted,
 )
 from pynomaly.domain.record import Stream
 from pynomaly_connectors.codecs.iso8601 import rfc3339
@@ -139,12 +140,29 @@ class RecordLateData(TypedDict):
     """Where it stands."""
 
 
+@with_config(_DOCUMENTED)
+class SeriesEvictedData(TypedDict):
+    """Series were forgotten; their keys begin anew if they come again."""
+
+    expired: int
+    """How many were idle for too long, since the last event of this kind."""
+    displaced: int
+    """How many made room for new ones."""
+    live: int
+    """Series that the input partition holds now."""
+    examples: list[str]
+    """Keys of some of them."""
+    stream: StreamPlace
+    """Record before which this was told."""
+
+
 #: Shapes by event, in the order in which Protobuf counts its messages: a new one comes last.
 SHAPES: Final[dict[type[Event], type]] = {
     AnomalyDetected: AnomalyDetectedData,
     ModelRefitted: ModelRefittedData,
     ModelRefitFailed: ModelRefitFailedData,
     RecordLate: RecordLateData,
+    SeriesEvicted: SeriesEvictedData,
 }
 
 
@@ -194,6 +212,17 @@ def model_refit_failed(event: ModelRefitFailed) -> ModelRefitFailedData:
         "fit_number": event.fit_number,
         "group": event.group,
         "part": event.part,
+        "stream": _place(event.stream, event.offset),
+    }
+
+
+def series_evicted(event: SeriesEvicted) -> SeriesEvictedData:
+    """Return the data of series that were forgotten."""
+    return {
+        "displaced": event.displaced,
+        "examples": list(event.examples),
+        "expired": event.expired,
+        "live": event.live,
         "stream": _place(event.stream, event.offset),
     }
 

@@ -6,7 +6,7 @@ The same engine replays history and runs live. Nothing in it depends on where ba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 
@@ -22,7 +22,8 @@ from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, KeyCo
 from pynomaly.domain.rejection_limit import Excess, RejectionBreaker, RejectionLimits
 from pynomaly.domain.report import Reporter
 from pynomaly.domain.scoring import ProcessKernel, Scoring
-from pynomaly.domain.series import FindSlots, SeriesIndex, SeriesKeys, find_slots
+from pynomaly.domain.series import Admission, Admitted, Eviction, SeriesIndex, SeriesKeys
+from pynomaly.domain.series.table import FindSlots, Rebuild, find_slots, rebuild
 from pynomaly.domain.state import StateImage, join, pack, split, unpack
 from pynomaly.domain.windows import ClosedWindows, WindowPlan, Windows
 from pynomaly.domain.windows.absorb import absorb
@@ -46,8 +47,8 @@ class FlowPlan:
         What is scored: the records, or the aggregates of their windows.
     window
         How records become windows; None scores the records themselves.
-    series_limit
-        Most series one stream may hold.
+    admission
+        How many series one stream may hold, and for how long.
     fingerprint
         Hash of all of this as the operator wrote it; state of another fingerprint is refused.
     dedupe_horizon
@@ -60,7 +61,7 @@ class FlowPlan:
     fields: tuple[str, ...]
     scoring: ScoringPlan
     window: WindowPlan | None = None
-    series_limit: int = 1_000_000
+    admission: Admission = field(default_factory=Admission)
     fingerprint: str = ""
     dedupe_horizon: int | None = None
     rejections: RejectionLimits | None = None
@@ -74,6 +75,7 @@ class Kernels:
     find_slots: FindSlots = find_slots
     absorb: AbsorbKernel = absorb
     mark_repeats: MarkRepeats = mark_repeats
+    rebuild: Rebuild = rebuild
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +101,20 @@ class DetectionResult:
     batch
         The records.
     slot
-        ``(n,)`` series number of each accepted record.
+        ``(n,)`` series number of each accepted record; one number means one series within a batch only.
     outcomes
         One for each record.
     events
-        What happened, by the offset of the record that caused it. Of one record's: its rejection, its lateness, the
-        models that took over, the anomalies; of several models their parts in the order of the flow, of several
-        windows those that end first, then those of the lower series number.
+        What happened, by the offset of the record that caused it. Of one record's: its rejection, the series evicted
+        until then, its lateness, the models that took over, the anomalies; of several models their parts in the order
+        of the flow, of several windows those that end first, then those of the series that began first.
     windows
         Windows that the batch closed; None in a flow without windows.
     stopped
         Why nothing behind these records may be judged: the next one is beyond `FlowPlan.rejections`. They are then the
         beginning of the batch, to be delivered, while no checkpoint of theirs or later ones may count. None: go on.
+    evicted
+        Series that the batch made the stream forget.
     """
 
     batch: RecordBatch
@@ -119,6 +123,7 @@ class DetectionResult:
     events: tuple[Event, ...]
     windows: ScoredWindows | None = None
     stopped: RejectionError | None = None
+    evicted: Mapping[Eviction, int] = field(default_factory=dict[Eviction, int])
 
     def until(self, row: int, stopped: RejectionError) -> DetectionResult:
         """Return what became of the records before a row, and why there are no more."""
@@ -130,6 +135,7 @@ class DetectionResult:
             tuple(event for event in self.events if event.offset < offset),
             None if self.windows is None else self.windows.until(offset),
             stopped,
+            self.evicted,
         )
 
 
@@ -155,7 +161,7 @@ class Engine:
     def __init__(self, plan: FlowPlan, stream: Stream, kernels: Kernels) -> None:
         self._plan = plan
         self._stream = stream
-        self._series = SeriesIndex(plan.series_limit, kernels.find_slots)
+        self._series = SeriesIndex(plan.admission, kernels.find_slots, kernels.rebuild)
         horizon = plan.dedupe_horizon
         self._recent = None if horizon is None else RecentIds(horizon, kernels.mark_repeats)
         self._scoring = Scoring(plan.scoring, kernels.process)
@@ -168,7 +174,7 @@ class Engine:
 
     @property
     def series_count(self) -> int:
-        """Series seen so far."""
+        """Series known now."""
         return len(self._series)
 
     @property
@@ -192,10 +198,17 @@ class Engine:
         refusal = batch.refusal.copy()
         if self._recent is not None:
             self._recent.mark(_ids(batch), refusal)
-        slot = self._series.slots(batch.key, refusal)
+        admitted = self._series.admit(batch, refusal)
+        self._scoring.restart(admitted.reused)
         if self._windows is None:
-            return self._process_records(batch, slot, refusal)
-        return self._process_windows(self._windows, batch, slot, refusal)
+            result = self._process_records(batch, admitted, refusal)
+        else:
+            self._windows.grow(self._series.slots)
+            self._windows.restart(admitted.reused)
+            result = self._process_windows(self._windows, batch, admitted, refusal)
+        for part in self._adapted.values():
+            part.forget(self._series.born(admitted.gone))
+        return result
 
     def image(self) -> StateImage:
         """Return the whole state after the last batch, as views of it: read it before the next batch.
@@ -207,12 +220,13 @@ class Engine:
         """
         if self._stopped is not None:
             raise self._stopped
+        live = self._series.live
         images: dict[str, StateImage] = {
             "series": self._series.snapshot(),
-            "scoring": self._scoring.snapshot(self.series_count),
+            "scoring": self._scoring.snapshot(live),
         }
         if self._windows is not None:
-            images["windows"] = self._windows.snapshot()
+            images["windows"] = self._windows.snapshot(live)
         if self._recent is not None:
             images["ids"] = self._recent.snapshot()
         if self._breaker is not None:
@@ -281,29 +295,35 @@ class Engine:
             )
         self._progress = _Progress(int(batch.offset[-1]), self._progress.records + len(batch))
 
-    def _process_records(self, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn) -> DetectionResult:
+    def _process_records(self, batch: RecordBatch, admitted: Admitted, refusal: ByteColumn) -> DetectionResult:
+        slot = admitted.slot
         outcomes, fits = self._score(batch.offset, batch.time_ns, slot, refusal, batch.values)
         rows = outcomes.rejected
         rejected = self._reporter.rejected(batch, rows, outcomes)
+        evicted = self._reporter.evicted(batch, admitted.reports)
         anomalies = self._reporter.anomalous_records(batch, slot, outcomes)
-        return self._within_limits(DetectionResult(batch, slot, outcomes, _in_order(rejected, fits, anomalies)), rows)
+        events = _in_order(rejected, evicted, fits, anomalies)
+        return self._within_limits(DetectionResult(batch, slot, outcomes, events, evicted=admitted.evicted), rows)
 
     def _process_windows(
-        self, windows: Windows, batch: RecordBatch, slot: Int64Column, refusal: ByteColumn
+        self, windows: Windows, batch: RecordBatch, admitted: Admitted, refusal: ByteColumn
     ) -> DetectionResult:
-        windows.grow(self.series_count)
+        slot = admitted.slot
         absorbed = windows.absorb(batch.offset, slot, batch.time_ns, batch.values, refusal)
         closed = absorbed.closed
+        if not self._series.is_in_order:
+            closed = closed.in_birth_order(self._series.born(closed.slot))
         scored, fits = self._score(closed.closed_by_offset, closed.end_ns, closed.slot, closed.refusal, closed.values)
         outcomes = Outcomes.unscored(absorbed.reason)
         rows = outcomes.rejected
         rejected = self._reporter.rejected(batch, rows, outcomes)
+        evicted = self._reporter.evicted(batch, admitted.reports)
         late = self._reporter.late(batch, slot, outcomes)
         anomalies = self._reporter.anomalous_windows(closed, scored)
-        series = SeriesKeys(closed.slot, self._series.key)
-        events = _in_order(rejected, late, fits, anomalies)
+        series = ScoredWindows(closed, SeriesKeys(closed.slot, self._series.key), scored)
+        events = _in_order(rejected, evicted, late, fits, anomalies)
         return self._within_limits(
-            DetectionResult(batch, slot, outcomes, events, ScoredWindows(closed, series, scored)), rows
+            DetectionResult(batch, slot, outcomes, events, series, evicted=admitted.evicted), rows
         )
 
     def _within_limits(self, result: DetectionResult, rejected: Int64Column) -> DetectionResult:
@@ -322,12 +342,15 @@ class Engine:
         fits: list[Event] = []
         if self._adapted:
             accepted = refusal == 0
-            where = offset[accepted], time_ns[accepted], slot[accepted]
+            born = self._series.born(slot[accepted])
+            keys = SeriesKeys(slot[accepted], self._series.key)
+            where = offset[accepted], time_ns[accepted], born
             for column, (name, part) in enumerate(self._adapted.items()):
                 fields = values[accepted][:, list(self._adapted_fields[name])]
-                external[accepted, column], happened = part.process(AcceptedRows(*where, fields, self._series.key))
+                rows = AcceptedRows(*where, fields, keys)
+                external[accepted, column], happened = part.process(rows)
                 fits.extend(happened)
-        outcomes = self._scoring.process(slot, refusal, time_ns, values, external, self.series_count)
+        outcomes = self._scoring.process(slot, refusal, time_ns, values, external, self._series.slots)
         return outcomes, fits
 
     @property

@@ -48,6 +48,7 @@ def processed(result: DetectionResult, seconds: float) -> BatchProcessed:
         alerts={level: int(heights[level]) for level in Level if level is not Level.NONE and heights[level]},
         newest_time_ns=int(accepted.max()) if len(accepted) else None,
         windows=_windows_by_reason(result),
+        evicted=result.evicted,
     )
 
 

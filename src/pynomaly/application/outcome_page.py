@@ -31,7 +31,7 @@ PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
     Reason.NOT_A_NUMBER: ("record.values",),
     Reason.NOT_FINITE: ("record.values",),
     Reason.BAD_ID: ("dedupe.field",),
-    Reason.SERIES_LIMIT: ("limits.series",),
+    Reason.SERIES_LIMIT: ("limits.series", "limits.at_limit"),
     Reason.TIME_JUMP: ("window.max_jump",),
     Reason.BEHIND_WATERMARK: ("window.lateness",),
     Reason.IN_WINDOW: ("window.size",),

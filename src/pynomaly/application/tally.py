@@ -9,6 +9,7 @@ from threading import Lock
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
+from pynomaly.domain.series import Eviction
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Totals:
         Latest event time of an accepted record; None if there was none.
     skipped
         Offsets that were gone before they were read, by stream; empty where nothing was lost.
+    evicted
+        Series that were forgotten, by why.
     """
 
     by_reason: dict[Reason, int]
@@ -40,6 +43,7 @@ class Totals:
     series: int
     newest_time_ns: int | None
     skipped: dict[Stream, int] = field(default_factory=dict[Stream, int])
+    evicted: dict[Eviction, int] = field(default_factory=dict[Eviction, int])
 
     @property
     def records(self) -> int:
@@ -61,6 +65,7 @@ class Tally(NoTelemetry):
         self._windows: Counter[Reason] = Counter()
         self._alerts: Counter[Level] = Counter()
         self._delivered: Counter[str] = Counter()
+        self._evicted: Counter[Eviction] = Counter()
         self._series: dict[Stream, int] = {}
         self._skipped: Counter[Stream] = Counter()
         self._newest_time_ns: int | None = None
@@ -71,6 +76,7 @@ class Tally(NoTelemetry):
             self._by_reason.update(batch.by_reason)
             self._windows.update(batch.windows)
             self._alerts.update(batch.alerts)
+            self._evicted.update(batch.evicted)
             self._newest_time_ns = _newer(self._newest_time_ns, batch.newest_time_ns)
 
     def records_skipped(self, stream: Stream, count: int) -> None:
@@ -99,6 +105,7 @@ class Tally(NoTelemetry):
                 series=sum(self._series.values()),
                 newest_time_ns=self._newest_time_ns,
                 skipped=dict(sorted(self._skipped.items(), key=lambda entry: str(entry[0]))),
+                evicted={cause: count for cause, count in self._evicted.items() if count},
             )
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
+from pynomaly.domain.series import Eviction
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class BatchProcessed:
         Latest event time among its accepted records, UTC epoch nanoseconds; None if there was none.
     windows
         Windows that closed in this batch, by reason; empty in a flow without windows.
+    evicted
+        Series that the stream forgot, by why.
     """
 
     stream: Stream
@@ -39,6 +42,7 @@ class BatchProcessed:
     alerts: Mapping[Level, int] = field(default_factory=dict[Level, int])
     newest_time_ns: int | None = None
     windows: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
+    evicted: Mapping[Eviction, int] = field(default_factory=dict[Eviction, int])
 
 
 class Telemetry(Protocol):

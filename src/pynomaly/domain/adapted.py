@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,19 +31,19 @@ class AcceptedRows:
     ----------
     offset, time_ns
         ``(n,)`` position and event time.
-    slot
-        ``(n,)`` series numbers: 0, 1, 2 ... in the order in which the stream first showed them.
+    series
+        ``(n,)`` number of each record's series: the offset of its first record, so no number is ever used again.
     values
         ``(n, d)`` the part's fields, finite.
-    key_of
-        Series number -> series key.
+    key
+        ``(n,)`` key of each record's series; each becomes a string when it is asked for.
     """
 
     offset: Int64Column
     time_ns: Int64Column
-    slot: Int64Column
+    series: Int64Column
     values: Float64Matrix
-    key_of: Callable[[int], str]
+    key: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -58,6 +58,10 @@ class AdaptedPart(Protocol):
 
     def process(self, rows: AcceptedRows) -> tuple[NDArray[np.float64], tuple[Event, ...]]:
         """Score, then learn. Return ``(n,)`` non-negative scores (NaN while warming) and what happened."""
+        ...
+
+    def forget(self, series: Int64Column) -> None:
+        """Drop what was learned of some series; no record of theirs comes any more. Unknown ones are nothing."""
         ...
 
     def snapshot(self) -> StateImage:

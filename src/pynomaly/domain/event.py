@@ -170,4 +170,30 @@ class ModelRefitFailed:
     error: str
 
 
-Event = AnomalyDetected | RecordRejected | RecordLate | ModelRefitted | ModelRefitFailed
+@dataclass(frozen=True, slots=True)
+class SeriesEvicted:
+    """Series of a stream were forgotten; their keys begin anew if they come again.
+
+    Parameters
+    ----------
+    offset
+        The record before which this was told.
+    expired, displaced
+        How many were idle for too long, and how many made room for new ones, since the last event of this kind.
+    live
+        Series that the stream holds now.
+    examples
+        Keys of some of them.
+    """
+
+    id: str
+    flow: str
+    stream: Stream
+    offset: int
+    expired: int
+    displaced: int
+    live: int
+    examples: tuple[str, ...]
+
+
+Event = AnomalyDetected | RecordRejected | RecordLate | ModelRefitted | ModelRefitFailed | SeriesEvicted

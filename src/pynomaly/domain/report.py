@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import isnan
 from typing import Final
@@ -15,12 +15,14 @@ from pynomaly.domain.event import (
     RecordIds,
     RecordLate,
     RecordRejected,
+    SeriesEvicted,
     WindowSpan,
     event_id,
 )
 from pynomaly.domain.outcome import Level, Outcomes, Reason
 from pynomaly.domain.plan import ScoringPlan
 from pynomaly.domain.record import Float64Matrix, Int64Column, RecordBatch, Stream
+from pynomaly.domain.series import Eviction, SweepReport
 from pynomaly.domain.windows import ClosedWindows
 
 KeyOf = Callable[[int], str]
@@ -105,6 +107,21 @@ class Reporter:
                 self.key_of(int(slot[row])),
                 int(batch.time_ns[row]),
                 dict(zip(self.fields, map(float, batch.values[row]), strict=True)),
+            )
+
+    def evicted(self, batch: RecordBatch, reports: Iterable[SweepReport]) -> Iterator[SeriesEvicted]:
+        """Yield an event for each sweep that had something to tell."""
+        for report in reports:
+            offset = int(batch.offset[report.row])
+            yield SeriesEvicted(
+                event_id("series-evicted", self.flow, self.stream, offset),
+                self.flow,
+                self.stream,
+                offset,
+                report.evicted[Eviction.EXPIRED],
+                report.evicted[Eviction.DISPLACED],
+                report.live,
+                report.examples,
             )
 
     def _anomaly(self, row: int, place: _Place, values: Float64Matrix, outcomes: Outcomes) -> AnomalyDetected:

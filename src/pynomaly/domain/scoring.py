@@ -38,9 +38,13 @@ class _Table:
         _bytes_of(larger)[: len(self.rows)] = _bytes_of(self.rows)
         return _Table(larger, self.initial)
 
-    def begin(self, first: int, stop: int) -> None:
+    def begin(self, slots: slice | Int64Column) -> None:
         """Give new series their state before the first record."""
-        _bytes_of(self.rows)[first:stop] = _bytes_of(self.initial)
+        _bytes_of(self.rows)[slots] = _bytes_of(self.initial)
+
+    def chosen(self, slots: slice | Int64Column) -> Array:
+        """Return the rows of some series, padding included; a slice costs no copy."""
+        return _bytes_of(self.rows)[slots].view(self.initial.dtype)
 
 
 class Scoring:
@@ -124,9 +128,15 @@ class Scoring:
         )
         return outcomes
 
-    def snapshot(self, series_count: int) -> StateImage:
-        """Return the rows of the first ``series_count`` series."""
-        return StateImage({}, {name: table.rows[:series_count] for name, table in self._tables.items()})
+    def restart(self, slots: Int64Column) -> None:
+        """Let series that take the place of others begin with the state before the first record."""
+        if len(slots):
+            for table in self._tables.values():
+                table.begin(slots)
+
+    def snapshot(self, slots: slice | Int64Column) -> StateImage:
+        """Return the rows of some series, in the order given."""
+        return StateImage({}, {name: table.chosen(slots) for name, table in self._tables.items()})
 
     def restore(self, image: StateImage) -> None:
         """Take over the rows of a snapshot.
@@ -149,7 +159,7 @@ class Scoring:
             size = max(series_count, 2 * capacity)
             self._tables = {name: table.grown(size) for name, table in self._tables.items()}
         for table in self._tables.values():
-            table.begin(self._series_count, series_count)
+            table.begin(slice(self._series_count, series_count))
         self._series_count = max(self._series_count, series_count)
 
     def _vectors(self, values: Float64Matrix) -> tuple[Float64Matrix, ...]:

@@ -116,8 +116,7 @@ class PlotRecorder:
         self.has_clock = has_clock
         self.judged = "record"  # or window, as soon as there are any
         self._looks_at = np.array([[name in part for name in fields] for part in parts])
-        self._pieces: dict[tuple[Stream, int], list[tuple[NDArray[Any], ...]]] = defaultdict(list)
-        self._names: dict[tuple[Stream, int], str] = {}
+        self._pieces: dict[tuple[Stream, str], list[tuple[NDArray[Any], ...]]] = defaultdict(list)
 
     @classmethod
     def of(cls, spec: FlowSpec) -> PlotRecorder:
@@ -149,16 +148,15 @@ class PlotRecorder:
         blamed = outcomes.contribution @ self._looks_at >= _GOOD_PART * outcomes.evidence[:, None]
         columns = (judged.at, judged.values, outcomes.expected, outcomes.evidence, outcomes.level, blamed)
         rows = rows[np.argsort(judged.slot[rows], kind="stable")]
-        slots, begins = np.unique(judged.slot[rows], return_index=True)
-        for slot, own in zip(slots.tolist(), np.split(rows, begins[1:]), strict=True):
-            self._names.setdefault((stream, slot), _name_of(names[int(own[0])]))
-            self._pieces[stream, slot].append(tuple(column[own] for column in columns))
+        groups = np.split(rows, np.flatnonzero(np.diff(judged.slot[rows])) + 1)
+        for own in sorted(groups, key=lambda own: int(own[0])):  # one that was evicted and came again has two numbers
+            self._pieces[stream, _name_of(names[int(own[0])])].append(tuple(column[own] for column in columns))
 
     def series(self) -> list[PlottedSeries]:
         """Return the series, those with most alerts first."""
         found = [
-            PlottedSeries(self._names[key], *map(np.concatenate, zip(*pieces, strict=True)))
-            for key, pieces in self._pieces.items()
+            PlottedSeries(name, *map(np.concatenate, zip(*pieces, strict=True)))
+            for (_, name), pieces in self._pieces.items()
         ]
         return sorted(found, key=lambda one: -one.alerts)
 

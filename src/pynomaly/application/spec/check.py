@@ -11,7 +11,9 @@ from pynomaly.application.spec.complaint import Complaint, Path, one_of
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.dedupe import DedupeSpec
 from pynomaly.application.spec.detect import PartSpec, place_parts
+from pynomaly.application.spec.duration import duration_text
 from pynomaly.application.spec.file_path import may_match, plain_path
+from pynomaly.application.spec.limits import LimitsSpec
 from pynomaly.application.spec.record import NoTime, RecordSpec
 from pynomaly.application.spec.security import rule_of_plaintext
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, OutputSpec, SinkSpec
@@ -124,6 +126,18 @@ def _levels_are_reachable(
         if bar > highest:
             rule = f"must be at most {highest:g}, the highest evidence of these detectors (parts times combine.cap)"
             yield Complaint(("alert", "levels", level.label), rule, bar)
+
+
+def _windows_keep_their_series(window: Window, limits: LimitsSpec) -> Iterator[Complaint]:
+    if window is None:
+        return
+    if limits.at_limit == "evict":
+        rule = "must be reject with `window`: the series that is displaced would lose its open windows"
+        yield Complaint(("limits", "at_limit"), rule, limits.at_limit)
+    least_ns = window.size_ns + window.lateness_ns
+    if limits.idle_ns is not None and limits.idle_ns < least_ns:
+        rule = f"must be at least {duration_text(least_ns)}, `window.size` and `window.lateness` together"
+        yield Complaint(("limits", "idle"), rule, duration_text(limits.idle_ns))
 
 
 def _records_have_schemas(source: SourceSpec) -> Iterator[Complaint]:
@@ -254,6 +268,7 @@ _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], 
     (_parts_are_few, ("record", "window", "detectors")),
     (_names_are_unique, ("entries",)),
     (_levels_are_reachable, ("record", "window", "detectors", "combine", "alert")),
+    (_windows_keep_their_series, ("window", "limits")),
     (_late_needs_a_window, ("window", "output")),
     (_events_have_schemas, ("output",)),
     (_outputs_are_apart, ("output",)),

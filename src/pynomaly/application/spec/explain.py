@@ -18,6 +18,7 @@ from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, Sink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
 from pynomaly.application.spec.start import Place, TopicEnd, place_text
 from pynomaly.domain.decision import CombinationOptions, series_dtype
+from pynomaly.domain.series import INDEX_BYTES
 
 _TIME_FORMATS: Final = {
     "iso8601": "ISO 8601 text",
@@ -208,14 +209,20 @@ def _state(flow: FlowSpec) -> Iterator[str]:
     size = bytes_per_series(flow)
     rarely = "" if flow.checkpoint.share == 1 else f", or less often to spend at most {flow.checkpoint.share:.0%} on it"
     yield f"Saved in the state folder of the run every {duration_text(flow.checkpoint.every_ns)}{rarely}."
+    further = (
+        "a further one displaces the one whose last record is oldest" if flow.evicts else "further ones are rejected"
+    )
     yield (
         f"{size:,} bytes a series; at most {flow.limits.series:,} series in each input partition "
-        f"({size * flow.limits.series / 1e9:,.3g} GB), further ones are rejected."
+        f"({size * flow.limits.series / 1e9:,.3g} GB), {further}."
     )
+    if flow.limits.idle_ns is not None:
+        idle = duration_text(flow.limits.idle_ns)
+        yield f"A series is forgotten when its partition has gone on for {idle} without it."
 
 
 def bytes_per_series(flow: FlowSpec) -> int:
-    """Return the memory of one series without its key and without models of other libraries [bytes]."""
+    """Return the memory of one series at the limit, without its key and without models of other libraries [bytes]."""
     guards = sum(isinstance(part.spec, NativePart) and part.spec.guard is not None for part in flow.parts)
-    size = series_dtype(guards).itemsize + sum(bytes_of_part(part) for part in flow.parts)
+    size = INDEX_BYTES + series_dtype(guards).itemsize + sum(bytes_of_part(part) for part in flow.parts)
     return size if flow.window is None else size + flow.window.plan.bytes_per_series(len(flow.record.values))

@@ -17,7 +17,8 @@ from pynomaly.application.spec.dedupe import DedupeSpec, identified_record
 from pynomaly.application.spec.detect import PlacedPart, place_parts
 from pynomaly.application.spec.duration import Duration, duration_key
 from pynomaly.application.spec.entry import EntrySpec
-from pynomaly.application.spec.option import from_options, or_off
+from pynomaly.application.spec.limits import LimitsSpec
+from pynomaly.application.spec.option import from_options
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
@@ -25,26 +26,16 @@ from pynomaly.application.spec.source import KafkaSource, SourceSpec
 from pynomaly.application.spec.window import WindowSpec
 from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.outcome import Level
-from pynomaly.domain.rejection_limit import RejectionLimits
 
 _ADDRESS: Final = r"^(([^:\s\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})?$"
 
 #: What of a source decides about records and ids: how to reach it and how much to read at once do not.
 _IDENTITY_OF_SOURCE: Final = {"kind", "topic", "path", "name", "format", "delimiter"}
 _IDENTITY_OF_SCHEMAS: Final = {"reader_version", "check_records"}
-_DECIDES: Final = {"flow", "record", "window", "detectors", "combine", "persistence", "limits"}
+_DECIDES: Final = {"flow", "record", "window", "detectors", "combine", "persistence"}
 
 #: Where a flow stops changes no score, and whoever raises the limit goes on with the state.
-_DECIDES_NOT: Final = {"limits": {"rejected"}}
-
-
-class LimitsSpec(Section):
-    """Where memory ends, and where patience does."""
-
-    series: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
-    """Series of one input partition; records of further ones are rejected as `series_limit`."""
-    rejected: Annotated[RejectionLimits | None, or_off(RejectionLimits)] = RejectionLimits()
-    """Rejected records of one input partition that stop the flow; `off`: all go to the dead letters."""
+_LIMITS_THAT_DECIDE_NOTHING: Final = {"rejected"}
 
 
 class CheckpointSpec(Section):
@@ -126,13 +117,22 @@ class FlowSpec(Section):
         """Evidence of each level that is in use, lowest first."""
         return levels_of(self.policy)
 
+    @property
+    def evicts(self) -> bool:
+        """Whether a new series at the limit displaces an old one; with windows it never does."""
+        return self.limits.at_limit == "evict" if self.limits.at_limit is not None else self.window is None
+
     def fingerprint(self) -> str:
         """Return 32 hexadecimal digits that change whenever scores or alert ids might.
 
         State of a flow with another fingerprint cannot be continued. Outputs, metrics, checkpoints, batch sizes,
         connections and descriptions do not count; a default counts like the same value written out.
         """
-        decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES, exclude=_DECIDES_NOT)
+        decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES)
+        decides["limits"] = {
+            **self.limits.model_dump(mode="json", by_alias=True, exclude=_LIMITS_THAT_DECIDE_NOTHING),
+            "at_limit": "evict" if self.evicts else "reject",
+        }
         decides["source"] = self.source.model_dump(mode="json", include=_IDENTITY_OF_SOURCE)
         if isinstance(self.source, KafkaSource) and self.source.schema_registry is not None:
             decides["schemas"] = self.source.schema_registry.model_dump(mode="json", include=_IDENTITY_OF_SCHEMAS)

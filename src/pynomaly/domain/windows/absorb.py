@@ -2,6 +2,9 @@
 
 A window closes at the very record whose time moves the watermark to its end, before that record or any
 later one is added anywhere. So what a window holds, and when it closes, does not depend on batches.
+
+A record that was refused only because its stream holds enough series tells the time like any other: a stream at its
+limit goes on, and its windows close.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ class Batch(NamedTuple):
     reason: ByteColumn
 
 
+_SERIES_LIMIT = int(Reason.SERIES_LIMIT)
 _IN_WINDOW = int(Reason.IN_WINDOW)
 _TIME_JUMP = int(Reason.TIME_JUMP)
 _BEHIND_WATERMARK = int(Reason.BEHIND_WATERMARK)
@@ -105,11 +109,11 @@ def _absorb_rows(
     _follow(mark, plan, progress)
     for row in range(len(batch.slot)):
         batch.reason[row] = batch.refusal[row]
-        if batch.refusal[row] != 0:
+        if batch.refusal[row] != 0 and batch.refusal[row] != _SERIES_LIMIT:
             continue
         verdict = advance(mark, plan.max_jump_ns, batch.time_ns[row])
         if verdict == REFUSED:
-            batch.reason[row] = _TIME_JUMP
+            batch.reason[row] = _TIME_JUMP if batch.refusal[row] == 0 else _SERIES_LIMIT
             continue
         if verdict == REBASED:
             forget(store)
@@ -117,6 +121,8 @@ def _absorb_rows(
             _follow(mark, plan, progress)
             progress.offset = batch.offset[row]
             closed, measures = _close(store, plan, aggregates, progress, closed, measures)
+        if batch.refusal[row] != 0:
+            continue
         slot, number = batch.slot[row], batch.time_ns[row] // plan.slide_ns
         if number + plan.span <= progress.first_open:
             batch.reason[row] = _BEHIND_WATERMARK

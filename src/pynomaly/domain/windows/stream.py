@@ -53,8 +53,14 @@ class ClosedWindows:
 
     def until(self, offset: int) -> ClosedWindows:
         """Return those that records before an offset closed, as views: they stand first."""
-        rows = int(np.searchsorted(self.closed_by_offset, offset))
-        return ClosedWindows(*(getattr(self, column.name)[:rows] for column in fields(self)))
+        return self._at(slice(0, int(np.searchsorted(self.closed_by_offset, offset))))
+
+    def in_birth_order(self, born: Int64Column) -> ClosedWindows:
+        """Return them with those of one moment ordered by the ``(m,)`` first records of their series."""
+        return self._at(np.lexsort((born, self.end_ns, self.closed_by_offset)))
+
+    def _at(self, rows: slice | Int64Column) -> ClosedWindows:
+        return ClosedWindows(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,14 @@ class Windows:
             panes[:held], moments[:held], due[:held] = self._panes, self._moments, self._due
             self._take(panes, moments, due)
 
+    def restart(self, slots: Int64Column) -> None:
+        """Let series that take the place of others begin without a record; those before must have none open."""
+        if len(slots):
+            self._panes[slots] = (NO_PANE, 0)
+            self._moments[slots] = 0.0
+            self._due[slots] = NEVER
+            self._block_due[:] = self._due.reshape(-1, BLOCK).min(axis=1)
+
     def absorb(
         self,
         offset: Int64Column,
@@ -133,13 +147,14 @@ class Windows:
         offset
             ``(n,)`` position in the stream.
         slot
-            ``(n,)`` series, below the number given to `grow`; any will do in refused rows.
+            ``(n,)`` series, below the number given to `grow`; any number will do in refused rows.
         time_ns
             ``(n,)`` event time.
         values
             ``(n, d)`` finite values, row by row in memory: another layout compiles the kernel anew.
         refusal
-            ``(n,)`` not 0 where the record was refused before; it is then not looked at.
+            ``(n,)`` not 0 where the record was refused before; it is then not looked at, except that one refused by
+            SERIES_LIMIT tells the time.
 
         Raises
         ------
@@ -157,13 +172,20 @@ class Windows:
         length = int(self._progress["closed"][0])
         return Absorbed(reason, _closed_windows(self._closed[:length], self._measures[:length]))
 
-    def snapshot(self) -> StateImage:
-        """Return a copy of the state after the last record: O(series), equal for equal records."""
+    def snapshot(self, slots: slice | Int64Column | None = None) -> StateImage:
+        """Return a copy of the state after the last record: O(series), equal for equal records.
+
+        Parameters
+        ----------
+        slots
+            The series to keep, in the order given; by default all.
+        """
+        chosen = slice(0, self._slots) if slots is None else slots
         sections = {
             "watermark": self._marks,
-            "panes": self._panes[: self._slots],
-            "moments": self._moments[: self._slots],
-            "due": self._due[: self._slots],
+            "panes": self._panes[chosen],
+            "moments": self._moments[chosen],
+            "due": self._due[chosen],
         }
         return StateImage(self._header(), {name: array.copy() for name, array in sections.items()})
 

@@ -59,7 +59,10 @@ class FitProcess:
         return None if self._process is None else self._process.pid
 
     def submit(self, task: FitTask) -> Future[FitResult]:
-        """Queue a fit; never blocks. The future raises TransientError when the process dies or hangs."""
+        """Queue a fit; never blocks. The future raises TransientError when the process dies or hangs.
+
+        A fit that is cancelled before its turn is skipped.
+        """
         if self._process is None:
             self._process = _spawn()
             self._thread.start()
@@ -84,6 +87,8 @@ class FitProcess:
         process = cast("subprocess.Popen[bytes]", self._process)
         while (item := self._tasks.get()) is not None:
             task, future = item
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 future.set_result(_exchange(process, task, self._fit_timeout_s))
             except Exception as error:  # noqa: BLE001 - raised again where the result is awaited

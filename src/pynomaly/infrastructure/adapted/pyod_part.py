@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,7 +77,7 @@ class PyodPart:
     ms, and fits go one after the other: many series with a short `refit_every` wait for each other. State: for each
     group up to ``window * fields * 8`` bytes (twice that in memory, once more while a fit is pending) and one
     model, twice in memory: its bytes (10 kB to 100 kB, 600 kB for a forest of 100 trees) and itself. Only the
-    flow's series limit bounds the groups.
+    flow's `limits` bound the groups.
 
     Parameters
     ----------
@@ -112,15 +113,25 @@ class PyodPart:
         adoptions: list[tuple[int, int, Adoption]] = []
         # One thread: sums of products have one order, and the flow keeps the cores that it was given.
         with self._threads.limit(limits=1):
-            for number, at in self._split(rows.slot):
+            for number, at in self._split(rows.series):
                 scores[at], adopted = self._group(number).process(rows.values[at])
                 adoptions += [(int(at[adoption.row]), number, adoption) for adoption in adopted]
         adoptions.sort(key=lambda entry: entry[:2])
         return scores, tuple(self._event(rows, row, what) for row, _, what in adoptions)
 
+    def forget(self, series: Int64Column) -> None:
+        """Drop the groups of some series, with the fits they wait for; a model of all series stays."""
+        if self._settings.group_by == "stream":
+            return
+        for number in series.tolist():
+            group = self._groups.pop(number, None)
+            if group is not None:
+                group.close()
+
     def snapshot(self) -> StateImage:
         """Return windows, counts, models and pending fits of all groups."""
-        states = {number: group.snapshot() for number, group in self._groups.items()}
+        # In the order of their numbers: that in which they came here depends on where batches were cut.
+        states = {number: self._groups[number].snapshot() for number in sorted(self._groups)}
         return StateImage(self._origin.header(), pack_groups(states, len(self._settings.fields)))
 
     def restore(self, image: StateImage) -> None:
@@ -135,17 +146,17 @@ class PyodPart:
         self._fits.close()
         self._groups.clear()
 
-    def _split(self, slot: Int64Column) -> Iterator[tuple[int, Int64Column]]:
+    def _split(self, series: Int64Column) -> Iterator[tuple[int, Int64Column]]:
         """Yield each group's number with the numbers of its rows, ascending."""
-        if len(slot) == 0:
+        if len(series) == 0:
             return
         if self._settings.group_by == "stream":
-            yield _STREAM_GROUP, np.arange(len(slot))
+            yield _STREAM_GROUP, np.arange(len(series))
             return
-        order = np.argsort(slot, kind="stable")
-        bounds = np.flatnonzero(np.diff(slot[order])) + 1
+        order = np.argsort(series, kind="stable")
+        bounds = np.flatnonzero(np.diff(series[order])) + 1
         for at in np.split(order, bounds):
-            yield int(slot[at[0]]), at
+            yield int(series[at[0]]), at
 
     def _group(self, number: int) -> RefitGroup:
         group = self._groups.get(number)
@@ -159,14 +170,14 @@ class PyodPart:
             )
         return group
 
-    def _request(self, group: int, fit_number: int, rows: Float64Matrix) -> Callable[[], FitResult]:
+    def _request(self, group: int, fit_number: int, rows: Float64Matrix) -> Future[FitResult]:
         own = "stream" if self._settings.group_by == "stream" else f"series-{group}"
         seed = derive_seed(self._context, own, fit_number)
-        return self._fits.submit(FitTask(self._settings.detector, self._params, seed, rows)).result
+        return self._fits.submit(FitTask(self._settings.detector, self._params, seed, rows))
 
     def _event(self, rows: AcceptedRows, row: int, adoption: Adoption) -> ModelRefitted | ModelRefitFailed:
         flow, stream, part = self._context.flow, self._context.stream, self._context.part
-        group = str(stream) if self._settings.group_by == "stream" else rows.key_of(int(rows.slot[row]))
+        group = str(stream) if self._settings.group_by == "stream" else rows.key[row]
         offset, result = int(rows.offset[row]), adoption.result
         kind = "model-refit-failed" if isinstance(result, FitFailure) else "model-refitted"
         identity = event_id(kind, flow, stream, offset, part, group, adoption.fit_number)

@@ -13,6 +13,7 @@ The rules, for record number ``n`` of the group (from 1):
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,8 @@ from pynomaly.infrastructure.adapted.refit_schedule import RefitSchedule
 from pynomaly.infrastructure.adapted.scoring_model import ScoringModel
 from pynomaly.infrastructure.adapted.training_window import TrainingWindow
 
-#: ``(fit number, (window, d) rows) -> wait``: starts a fit and returns the function that waits for its result.
-RequestFit = Callable[[int, Float64Matrix], Callable[[], FitResult]]
+#: ``(fit number, (window, d) rows) -> fit``: starts a fit.
+RequestFit = Callable[[int, Float64Matrix], Future[FitResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class GroupState:
 class _PendingFit:
     number: int
     rows: Float64Matrix
-    wait: Callable[[], FitResult]
+    fit: Future[FitResult]
 
 
 class RefitGroup:
@@ -125,6 +126,11 @@ class RefitGroup:
         if state.pending_rows is not None:
             self._start_fit(state.pending_rows)
 
+    def close(self) -> None:
+        """Give up the pending fit, if it has not begun."""
+        if self._pending is not None:
+            self._pending.fit.cancel()
+
     def _records_of_one_model(self) -> int:
         """Count the records until the next request or adoption, at least one."""
         boundary = self._schedule.next_request(self._count)
@@ -143,7 +149,7 @@ class RefitGroup:
         self._pending = _PendingFit(number, rows, self._request(number, rows))
 
     def _adopt(self, pending: _PendingFit, row: int) -> Adoption:
-        result = pending.wait()
+        result = pending.fit.result()
         self._pending = None
         if isinstance(result, FittedModel):
             self._model = self._load(result)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pynomaly.domain.adapted import AcceptedRows, AdaptedPartFactory, PartContext
 from pynomaly.domain.error import StateError
 from pynomaly.domain.event import Event
+from pynomaly.domain.record import Int64Column
 from pynomaly.domain.state import StateImage
 from pynomaly.infrastructure.adapted.origin import Origin, json_params
 from pynomaly.infrastructure.adapted.restricted_pickle import dump_models, load_models
@@ -31,7 +32,7 @@ class RiverPart:
 
     Costs 2 us (StandardAbsoluteDeviation) to 3 ms (LocalOutlierFactor) a record, on the caller's thread. State: one
     model for each series, from 0.2 kB (StandardAbsoluteDeviation) over 170 kB (HalfSpaceTrees by default) to its
-    window of records (LocalOutlierFactor: 1000); nothing but the flow's series limit bounds their number.
+    window of records (LocalOutlierFactor: 1000); nothing but the flow's `limits` bounds their number.
 
     Parameters
     ----------
@@ -63,15 +64,20 @@ class RiverPart:
 
     def process(self, rows: AcceptedRows) -> tuple[NDArray[np.float64], tuple[Event, ...]]:
         """Score each record, then let its series' model learn it; River has no events."""
-        pairs = zip(rows.slot.tolist(), rows.values.tolist(), strict=True)
-        return np.array([self._score_then_learn(slot, values) for slot, values in pairs], np.float64), ()
+        pairs = zip(rows.series.tolist(), rows.values.tolist(), strict=True)
+        return np.array([self._score_then_learn(number, values) for number, values in pairs], np.float64), ()
+
+    def forget(self, series: Int64Column) -> None:
+        """Drop the models of some series."""
+        for number in series.tolist():
+            self._series.pop(number, None)
 
     def snapshot(self) -> StateImage:
         """Return all models as one restricted pickle, with the count of each series' records."""
         return StateImage(
             self._origin.header(),
             {
-                "slot": np.array(list(self._series), np.int64),
+                "series": np.array(list(self._series), np.int64),
                 "records": np.array([series.records for series in self._series.values()], np.int64),
                 "models": np.frombuffer(dump_models([series.model for series in self._series.values()]), np.uint8),
             },
@@ -81,31 +87,31 @@ class RiverPart:
         """Take over a state; another version of River is another detector and raises StateError."""
         self._origin.check(self._context.part, image.header)
         models = load_models(image.sections["models"].tobytes())
-        slots, records = image.sections["slot"].tolist(), image.sections["records"].tolist()
-        if not len(models) == len(slots) == len(records):
+        numbers, records = image.sections["series"].tolist(), image.sections["records"].tolist()
+        if not len(models) == len(numbers) == len(records):
             raise StateError(f"saved state of part {self._context.part} must hold a model for each series, was torn")
         self._series = {
-            slot: _Series(self._checked(model), count)
-            for slot, model, count in zip(slots, models, records, strict=True)
+            number: _Series(self._checked(model), count)
+            for number, model, count in zip(numbers, models, records, strict=True)
         }
 
     def close(self) -> None:
         """Drop the models."""
         self._series.clear()
 
-    def _score_then_learn(self, slot: int, values: list[float]) -> float:
-        series = self._series.get(slot)
+    def _score_then_learn(self, number: int, values: list[float]) -> float:
+        series = self._series.get(number)
         if series is None:
-            series = self._series[slot] = _Series(self._new_model(slot))
+            series = self._series[number] = _Series(self._new_model(number))
         strangeness = score(self._kind, series.model, series.records, self._fields, values)
         learn(self._kind, series.model, self._fields, values)
         series.records += 1
         return strangeness
 
-    def _new_model(self, slot: int) -> Any:
+    def _new_model(self, number: int) -> Any:
         params = dict(self._params)
         if self._takes_seed and params.get("seed") is None:
-            params["seed"] = derive_seed(self._context, slot)
+            params["seed"] = derive_seed(self._context, number)
         return self._class(**params)
 
     def _checked(self, model: Any) -> Any:

@@ -142,7 +142,18 @@ SERIES: Final = Metric(
     "series",
     ("flow", "stream"),
     "Series held in memory.",
-    "Near the flow's limits.series: new series will be rejected as series_limit. Raise it or split the topic.",
+    "Near the flow's limits.series: new series will displace old ones, or be rejected as series_limit where limits."
+    "at_limit says so. Raise it or split the topic.",
+)
+EVICTIONS: Final = Metric(
+    "pynomaly_series_evicted_total",
+    "counter",
+    "series",
+    ("flow", "reason"),
+    "Series forgotten: expired, idle for longer than limits.idle; displaced, the oldest of limits.series when a new "
+    "one came.",
+    "Displaced grows steadily: series come back before they are learned. Raise limits.series, or look for keys that "
+    "change with every record. The series.evicted events among the alerts name examples.",
 )
 CHECKPOINT_SECONDS: Final = Metric(
     "pynomaly_checkpoint_seconds",
@@ -228,6 +239,7 @@ CATALOGUE: Final = (
     BATCH_SECONDS,
     BATCH_RECORDS,
     SERIES,
+    EVICTIONS,
     CHECKPOINT_SECONDS,
     CHECKPOINT_BYTES,
     CHECKPOINT_INTERVAL,

@@ -18,6 +18,7 @@ from prometheus_client import (
 from pynomaly.application.telemetry import BatchProcessed
 from pynomaly.domain.outcome import Level, Outcome, Reason
 from pynomaly.domain.record import Stream
+from pynomaly.domain.series import Eviction
 from pynomaly.infrastructure.telemetry import catalogue
 from pynomaly.infrastructure.telemetry.catalogue import MAX_STREAM_LABELS, OTHER_STREAMS, Metric
 from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
@@ -141,6 +142,8 @@ class _Records:
         self._windows = _by_reason(catalogue.WINDOWS, registry, flow, _OF_WINDOWS)
         alerts = _counter(catalogue.ALERTS, registry)
         self._alerts: dict[Level, Counter] = {level: alerts.labels(flow, level.label) for level in _LEVELS}
+        evictions = _counter(catalogue.EVICTIONS, registry)
+        self._evictions = {cause: evictions.labels(flow, cause.label) for cause in Eviction}
         self._seconds = _histogram(catalogue.BATCH_SECONDS, registry).labels(flow)
         self._sizes = _histogram(catalogue.BATCH_RECORDS, registry).labels(flow)
 
@@ -153,6 +156,8 @@ class _Records:
             self._alerts[level].inc(count)
         for reason, count in batch.windows.items():
             self._windows[reason].inc(count)
+        for cause, count in batch.evicted.items():
+            self._evictions[cause].inc(count)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pynomaly.application.tally import Totals
 from pynomaly.domain.outcome import Level, Outcome, Reason
+from pynomaly.domain.series import Eviction
 
 
 def counts_lines(title: str, totals: Totals, seconds: float) -> list[str]:
@@ -17,6 +18,7 @@ def counts_lines(title: str, totals: Totals, seconds: float) -> list[str]:
         *_outcome_lines(totals.by_reason, "records"),
         *_outcome_lines(totals.windows, "windows"),
         *_skipped_lines(totals),
+        *_eviction_lines(totals.evicted),
         f"  alerts     {alerts_text(totals.alerts)}",
     ]
 
@@ -31,6 +33,7 @@ def counts_as_json(flow: str, fingerprint: str, totals: Totals, seconds: float) 
         "outcomes": {outcome.label: count for outcome, count in _by_outcome(totals.by_reason).items()},
         "reasons": {reason.label: count for reason, count in totals.by_reason.items()},
         "windows": {reason.label: count for reason, count in totals.windows.items()},
+        "evicted": {cause.label: count for cause, count in totals.evicted.items()},
         "alerts": {level.label: count for level, count in totals.alerts.items()},
         "skipped": {str(stream): count for stream, count in totals.skipped.items()},
     }
@@ -48,6 +51,13 @@ def _skipped_lines(totals: Totals) -> list[str]:
         return []
     streams = ", ".join(f"{stream} {count:,}" for stream, count in totals.skipped.items())
     return [f"  skipped    {sum(totals.skipped.values()):>11,} records, deleted before they were read: {streams}"]
+
+
+def _eviction_lines(evicted: Mapping[Eviction, int]) -> list[str]:
+    if not evicted:
+        return []
+    causes = ", ".join(f"{cause.label} {count:,}" for cause, count in evicted.items())
+    return [f"  {'evicted':<10} {sum(evicted.values()):>11,} series: {causes}"]
 
 
 def _outcome_lines(by_reason: Mapping[Reason, int], noun: str) -> list[str]:
