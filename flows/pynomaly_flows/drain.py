@@ -19,16 +19,27 @@ class Drain:
     """A request to stop, that source partitions look at before each read."""
 
     def __init__(self) -> None:
-        self._event = Event()
+        self._asked = Event()
+        self._grown = Event()
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._event.is_set()
+        """Whether to stop."""
+        return self._asked.is_set() or self._grown.is_set()
 
     def request(self) -> None:
         """Ask to stop; a signal handler may call it."""
-        self._event.set()
+        self._asked.set()
+
+    def request_reopening(self) -> None:
+        """Ask to stop and to start again at once: the input has grown."""
+        self._grown.set()
+
+    def reopens(self) -> bool:
+        """Return whether this was only to start again, and forget it; never when somebody asked to stop."""
+        reopens = self._grown.is_set() and not self._asked.is_set()
+        self._grown.clear()
+        return reopens
 
     def install(self) -> None:
         """Let SIGTERM and SIGINT request the drain, for the rest of the process; call from the main thread."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
 from pynomaly.application.engine import Engine, EngineFactory
+from pynomaly.application.shard import Shard
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
 from pynomaly.domain.error import PynomalyError
@@ -19,7 +20,8 @@ from pynomaly.domain.record import Stream
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.engine_step import Trace, untraced
 from pynomaly_flows.settled_heap import settled_heap
-from pynomaly_flows.source import Source
+from pynomaly_flows.shard_folders import alone, one_of_many
+from pynomaly_flows.source import Source, everything
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.topology import build_dataflow
 from pynomaly_flows.unpickling import guarded_unpickling
@@ -37,11 +39,17 @@ class LiveOptions:
         Stop, drained and durable, when every partition has reached the end it had at start.
     reset_state
         Forget the saved state first.
+    shard
+        The share of the partitions that is read, with its own folder in ``state``; None: all of them.
+    supervised
+        Another process holds ``state`` for all shards.
     """
 
     state: Path
     until_end: bool = False
     reset_state: bool = False
+    shard: Shard | None = None
+    supervised: bool = False
 
 
 def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
@@ -63,23 +71,46 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     PynomalyError
         Whatever stopped the flow, as the adapter or the engine said it.
     """
-    folder = StateFolder(options.state)
     drain = Drain()
-    with folder.lock():
-        if options.reset_state:
-            folder.reset()
-        folder.prepare(FlowIdentity(services.plan.name, services.plan.fingerprint))
-        known = folder.take_prepared()
-        source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=options.until_end)
-        outputs = services.outputs(folder.outputs)
-        with guarded_unpickling(), drain.on_signals(), _own_errors(), _closing(services.engine_for) as engine_for:
-            flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry, trace)
-            with source, settled_heap():
-                run_main(
-                    flow,
-                    epoch_interval=timedelta(seconds=services.checkpoint_every_s),
-                    recovery_config=RecoveryConfig(folder.recovery),
-                )
+    with _held(options) as folder, drain.on_signals():
+        _run_once(services, telemetry, options, folder, drain, trace)
+        while drain.reopens():
+            _run_once(services, telemetry, options, folder, drain, trace)
+
+
+def _run_once(
+    services: Services, telemetry: Telemetry, options: LiveOptions, folder: StateFolder, drain: Drain, trace: Trace
+) -> None:
+    """Run from a start to the end or a drain; return when everything is durable."""
+    folder.prepare(FlowIdentity(services.plan.name, services.plan.fingerprint))
+    inputs = services.source_for(folder.starts)
+    known = folder.take_prepared()
+    source = Source(inputs, drain, telemetry, known, bounded=options.until_end, owns=_share(options.shard))
+    outputs = services.outputs(folder.outputs)
+    with guarded_unpickling(), _own_errors(), _closing(services.engine_for) as engine_for:
+        flow = build_dataflow(services.plan.name, source, engine_for, outputs, telemetry, trace)
+        with source, settled_heap():
+            run_main(
+                flow,
+                epoch_interval=timedelta(seconds=services.checkpoint_every_s),
+                recovery_config=RecoveryConfig(folder.recovery),
+            )
+
+
+@contextmanager
+def _held(options: LiveOptions) -> Generator[StateFolder]:
+    """Hold the state folder for the length of a block."""
+    root, shard = options.state, options.shard
+    if shard is not None:
+        with one_of_many(root, shard, supervised=options.supervised, reset=options.reset_state) as folder:
+            yield folder
+        return
+    with alone(root, None, reset=options.reset_state):
+        yield StateFolder(root)
+
+
+def _share(shard: Shard | None) -> Callable[[str], bool]:
+    return everything if shard is None else shard.owns
 
 
 @contextmanager

@@ -5,19 +5,19 @@ Always a fixed-partitioned sink: with recovery on, Bytewax does not wait for a d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import perf_counter
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from pynomaly.application.output import Output
-from pynomaly.application.ports import Message, MessageWriter
+from pynomaly.application.ports import MessageWriter
 from pynomaly.application.telemetry import Telemetry
+from pynomaly_flows.parcel import unpack
 
 _ONLY_PART = "all"
 
 
-class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
+class OutputPartition(StatefulSinkPartition[bytes, bytes]):
     """The open end of one output."""
 
     def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry) -> None:
@@ -26,9 +26,9 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
         self._telemetry = telemetry
         self._unconfirmed = 0
 
-    def write_batch(self, values: list[Sequence[Message]]) -> None:
+    def write_batch(self, values: list[bytes]) -> None:
         """Queue messages; they go out at once and count when the epoch does."""
-        for messages in values:
+        for messages in map(unpack, values):
             self._writer.write(messages)
             self._unconfirmed += len(messages)
 
@@ -51,7 +51,7 @@ class OutputPartition(StatefulSinkPartition[Sequence[Message], bytes]):
         self._writer.close()
 
 
-class OutputSink(FixedPartitionedSink[Sequence[Message], bytes]):
+class OutputSink(FixedPartitionedSink[bytes, bytes]):
     """One output of a flow, with a single partition.
 
     Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Self
@@ -11,9 +11,10 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from pynomaly.application.ports import PartitionReader, RecordSource
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import StateError
+from pynomaly.domain.error import ConfigError, InputGrownError, Problem, StateError
 from pynomaly.domain.record import RecordBatch
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.key_group import key_group
 
 KeyedBatch = tuple[str, RecordBatch]
 _SHORTEST_NAP_S = 0.002
@@ -21,10 +22,10 @@ _LONGEST_NAP_S = 0.020  # a longer one would hold up the epochs of the whole dat
 
 
 class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
-    """One input partition; its name is the key of its batches, so the partition is the key group."""
+    """One input partition, which is one key group."""
 
     def __init__(self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry) -> None:
-        self._name = name
+        self._key = key_group(name)
         self._reader = reader
         self._drain = drain
         self._telemetry = telemetry
@@ -43,17 +44,25 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         self._confirm_snapshot()
         if self._drain.requested:
             raise StopIteration
-        batch = self._reader.poll()
+        batch = self._poll()
         lag = self._reader.lag
         if lag is not None:
             self._telemetry.lag_measured(self._reader.stream, lag)
         if batch is not None and len(batch) > 0:
             self._nap_s = 0.0
-            return [(self._name, batch)]
+            return [(self._key, batch)]
         if self._reader.at_end:
             raise StopIteration
         self._nap_s = min(max(2 * self._nap_s, _SHORTEST_NAP_S), _LONGEST_NAP_S)
         return []
+
+    def _poll(self) -> RecordBatch | None:
+        """Read; when the input has grown, drain to open it again."""
+        try:
+            return self._reader.poll()
+        except InputGrownError:
+            self._drain.request_reopening()
+            raise StopIteration from None
 
     def next_awake(self) -> datetime | None:
         """Return when to ask again; at once while there is data."""
@@ -98,6 +107,14 @@ class GonePartition(StatefulSourcePartition[KeyedBatch, bytes]):
         return self._position
 
 
+Choice = Callable[[str], bool]
+
+
+def everything(_partition: str) -> bool:
+    """Choose every partition."""
+    return True
+
+
 class Source(FixedPartitionedSource[KeyedBatch, bytes]):
     """A record source with its partitions as Bytewax wants them; closes its readers at the end of a ``with`` block.
 
@@ -113,25 +130,34 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         Told of polls, lag and stalls.
     known
         Partitions that the state has positions of.
+    owns
+        Which partitions, by their names, belong to this flow's state; the others are another shard's.
+    here
+        Which of those are read by this process.
 
     Raises
     ------
     PynomalyError
-        When the input, or a known partition of it, cannot be found: said here, before Bytewax starts, it is said
-        without a stack trace.
+        When the input, or a known partition of it, cannot be found, or there is one that must not be read: said here,
+        before Bytewax starts, it is said without a stack trace.
     """
 
     def __init__(
-        self, source: RecordSource, drain: Drain, telemetry: Telemetry, known: Sequence[str] = (), *, bounded: bool
+        self,
+        source: RecordSource,
+        drain: Drain,
+        telemetry: Telemetry,
+        known: Sequence[str] = (),
+        *,
+        bounded: bool,
+        owns: Choice = everything,
+        here: Choice = everything,
     ) -> None:
         self._source = source
-        self._partitions = source.partitions()
+        self._partitions = list(filter(owns, source.partitions()))
         self._gone = sorted(set(known) - set(self._partitions))
-        if self._gone and not source.partitions_may_go:
-            raise StateError(
-                f"input must have the partitions that its saved state was reached with, {', '.join(self._gone)} was "
-                "missing: correct the source, give this input its own --state folder, or start over with --reset-state"
-            )
+        self._here = here
+        _check_partitions(source, self._partitions, known)
         self._opened: list[Partition] = []
         self._drain = drain
         self._telemetry = telemetry
@@ -139,7 +165,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
 
     def list_parts(self) -> list[str]:
         """Name the partitions; Bytewax wants every one that it has a position of."""
-        return [*self._partitions, *self._gone]
+        return list(filter(self._here, (*self._partitions, *self._gone)))
 
     def build_part(
         self,
@@ -163,3 +189,22 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         """Close the readers; after an orderly end their last positions are durable and are confirmed."""
         for partition in self._opened:
             partition.finish(durable=kind is None)
+
+
+def _check_partitions(source: RecordSource, partitions: Sequence[str], known: Sequence[str]) -> None:
+    """Compare what there is with what the state was reached with."""
+    gone, come = sorted(set(known) - set(partitions)), sorted(set(partitions) - set(known))
+    if gone and not source.partitions_may_go:
+        raise StateError(
+            f"input must have the partitions that its saved state was reached with, {', '.join(gone)} was "
+            "missing: correct the source, give this input its own --state folder, or start over with --reset-state"
+        )
+    if known and come and not source.partitions_may_come:
+        raise StateError(
+            f"input must have the partitions that its saved state was reached with, {', '.join(come)} was added: "
+            "series whose key now falls into it would begin anew; go on with source.new_partitions: read, or start "
+            "over with --reset-state"
+        )
+    if not partitions and not source.partitions_may_go:
+        rule = f"must leave each shard a partition, left one without: the input has {len(source.partitions())}"
+        raise ConfigError(Problem("--shards", rule))

@@ -8,12 +8,12 @@
       recovery/flow.json    whose state this is: flow, fingerprint, identity of the store
       outputs/              how long each output file was before the first record
       starts/               where `start: latest` was at the first start
-      prepared              exists between the doctor and the start: no store is resumed without the doctor
+      prepared              left by the doctor: no store is resumed without it
+      claims/               which processes have used the doctor's mark: each once, and all of one cluster
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -27,6 +27,8 @@ from typing import IO
 from bytewax.recovery import init_db_dir
 
 from pynomaly.domain.error import StateError, UnavailableError
+from pynomaly_flows.folder_lock import hold
+from pynomaly_flows.key_group import ONLY_WORKER, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,16 @@ class StateFolder:
 
     @property
     def prepared(self) -> Path:
-        """Mark left by the doctor, taken away by the start."""
+        """Mark left by the doctor, good for one start."""
         return self.root / "prepared"
 
-    def lock(self) -> IO[str]:
-        """Take the folder for this process, until the returned file is closed.
+    @property
+    def claims(self) -> Path:
+        """Who has used the mark."""
+        return self.root / "claims"
+
+    def lock(self, *, shared: bool = False) -> IO[str]:
+        """Take the folder for this process, until the returned file is closed; shared: with others of a cluster.
 
         Raises
         ------
@@ -78,28 +85,7 @@ class StateFolder:
         UnavailableError
             When it is no folder that can be written.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            handle = (self.root / "lock").open("a+")
-        except OSError as error:
-            raise UnavailableError(
-                f"state folder {self.root} must be a folder that can be written, was not: {error.strerror}"
-            ) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            handle.close()
-            raise StateError(
-                f"state folder {self.root} must not be in use, was held by process {holder}: "
-                "stop that one first, or give this flow another --state folder"
-            ) from None
-        handle.seek(0)
-        handle.truncate()
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
-        return handle
+        return hold(self.root, shared=shared)
 
     def prepare(self, identity: FlowIdentity) -> None:
         """Make the folder ready for one start: create it, or check and doctor what is there. Hold the lock.
@@ -109,12 +95,16 @@ class StateFolder:
         StateError
             When the state is damaged, foreign or of another specification.
         """
+        self.prepared.unlink(missing_ok=True)
+        shutil.rmtree(self.claims, ignore_errors=True)
         store_id = self.check_identity(identity) if self._holds_state() else self._create(identity)
         self.outputs.mkdir(exist_ok=True)
         self.prepared.write_text(_run_doctor(self.recovery, store_id))
 
-    def take_prepared(self) -> tuple[str, ...]:
+    def take_prepared(self, worker: Worker = ONLY_WORKER) -> tuple[str, ...]:
         """Use up the doctor's mark at a start; return the input partitions that the store knows.
+
+        Each worker of a cluster uses its own part of the mark, which is good for one start of all of them.
 
         Raises
         ------
@@ -123,13 +113,20 @@ class StateFolder:
         """
         try:
             partitions = tuple(json.loads(self.prepared.read_text()))
-            self.prepared.unlink()
-        except (FileNotFoundError, ValueError):
+            self._claim(worker)
+        except (FileNotFoundError, FileExistsError, ValueError):
             raise StateError(
                 f"state folder {self.root} must be prepared before each start, was not: "
                 "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
             ) from None
         return partitions
+
+    def _claim(self, worker: Worker) -> None:
+        """Note that a worker starts; FileExistsError: it has started before, or others of another number have."""
+        self.claims.mkdir(exist_ok=True)
+        (self.claims / f"{worker.index}-of-{worker.count}").touch(exist_ok=False)
+        if any(not claim.name.endswith(f"-of-{worker.count}") for claim in self.claims.iterdir()):
+            raise FileExistsError(self.claims)
 
     def reset(self) -> None:
         """Forget everything but the lock; the next start begins at the configured position.

@@ -10,14 +10,14 @@ from bytewax.dataflow import Dataflow
 
 from pynomaly.application.engine import DetectionResult, EngineFactory
 from pynomaly.application.output import Output
-from pynomaly.application.ports import Message
 from pynomaly.application.telemetry import Telemetry
 from pynomaly_flows.engine_step import EngineStep, Trace, untraced
+from pynomaly_flows.parcel import pack
 from pynomaly_flows.sink import OutputSink
 from pynomaly_flows.source import Source
 
 KeyedResult = tuple[str, DetectionResult]
-KeyedMessages = tuple[str, Sequence[Message]]
+KeyedParcel = tuple[str, bytes]
 
 
 def build_dataflow(
@@ -35,7 +35,7 @@ def build_dataflow(
     name
         Name of the flow; part of every step id.
     source
-        Yields ``(partition, batch)``: the partition is the key group, so nothing is split or shuffled.
+        Yields ``(key group, batch)``: a partition is a key group, so nothing is split or shuffled.
     engine_for
         Makes the engine of a stream.
     outputs
@@ -54,7 +54,7 @@ def build_dataflow(
     return flow
 
 
-def _encode(output: Output, keyed: KeyedResult) -> list[KeyedMessages]:
+def _encode(output: Output, keyed: KeyedResult) -> list[KeyedParcel]:
     key, result = keyed
     messages = output.encode(result)
-    return [(key, messages)] if messages else []
+    return [(key, pack(messages))] if messages else []

@@ -73,6 +73,11 @@ class KafkaRecordSource:
         """A topic loses no partition; another topic has others."""
         return False
 
+    @property
+    def partitions_may_come(self) -> bool:
+        """If the flow says so: series whose key falls into another partition then begin anew."""
+        return self._spec.new_partitions == "read"
+
     def partitions(self) -> list[str]:
         """Name the partitions that the topic has now.
 
@@ -188,10 +193,11 @@ class KafkaPartitionReader:
         UnavailableError
             When retention has overtaken the reader, or the topic is gone or closed to us.
         StateError
-            When the topic was deleted and created again.
+            When the topic was deleted and created again, or an unbounded read finds that it was given more partitions.
+        InputGrownError
+            When it was, and the flow reads new partitions.
         TransientError
-            When the brokers have been silent for longer than the connection's bound, or an unbounded read finds
-            that the topic was given more partitions.
+            When the brokers have been silent for longer than the connection's bound.
         """
         if self._release is None or self.at_end:
             return None

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
-from pynomaly.domain.error import StateError, TransientError
+from pynomaly.domain.error import InputGrownError, PynomalyError, StateError
 from pynomaly_connectors.kafka.client import connect, connection_settings
 from pynomaly_connectors.kafka.cluster import Topic, refused_topic
 from pynomaly_connectors.kafka.error_code import TOPIC_UNKNOWN
@@ -37,15 +37,24 @@ class TopicWatch:
         Monotonic seconds.
     bounded
         Whether only what the topic holds now is read: partitions that it is given later are of no concern then.
+    reads_new
+        Whether such partitions are to be read, else they stop the flow.
     """
 
     def __init__(
-        self, connection: KafkaConnection, topic: Topic, clock: Clock = time.monotonic, *, bounded: bool = False
+        self,
+        connection: KafkaConnection,
+        topic: Topic,
+        clock: Clock = time.monotonic,
+        *,
+        bounded: bool = False,
+        reads_new: bool = False,
     ) -> None:
         self._connection = connection
         self._topic = topic
         self._clock = clock
         self._bounded = bounded
+        self._reads_new = reads_new
         self._asked_at = clock()
         self._admin: AdminClient | None = None
         self._answer: Future[Any] | None = None
@@ -58,9 +67,9 @@ class TopicWatch:
         MissingInputError
             When the topic is gone.
         StateError
-            When another topic has taken its name.
-        TransientError
-            When it has more partitions than are read.
+            When another topic has taken its name, or it has more partitions than are read.
+        InputGrownError
+            When it has more partitions, and they are to be read.
         """
         if self._answer is not None and self._answer.done():
             answer, self._answer = self._answer, None
@@ -84,8 +93,16 @@ class TopicWatch:
                 f"again (id {found.id}); start over with --reset-state"
             )
         if len(found.partitions) > len(self._topic.partitions) and not self._bounded:
-            raise TransientError(
-                f"topic {found.name} must have the {len(self._topic.partitions)} partitions that the flow was started "
-                f"with, has {len(found.partitions)}: start the flow again, which reads the new ones from their "
-                "beginning; series whose key now falls into another partition begin anew"
-            )
+            raise self._grown(len(found.partitions))
+
+    def _grown(self, partitions: int) -> PynomalyError:
+        grown = (
+            f"topic {self._topic.name} must have the {len(self._topic.partitions)} partitions that the flow was "
+            f"started with, has {partitions}"
+        )
+        if self._reads_new:
+            return InputGrownError(f"{grown}: open it again to read all of them")
+        return StateError(
+            f"{grown}: series whose key now falls into another partition would begin anew; let the flow go on with "
+            "source.new_partitions: read, or start over with --reset-state"
+        )

@@ -69,3 +69,7 @@ class TransientError(PynomalyError):
 
 class DeliveryError(TransientError):
     """An event could not be delivered; its epoch must not become durable."""
+
+
+class InputGrownError(TransientError):
+    """The input was given partitions that the flow shall read: opening it again finds them."""

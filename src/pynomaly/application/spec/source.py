@@ -30,6 +30,8 @@ class KafkaSource(KafkaConnection):
     """Consumer group that gets the durable offsets committed, so that lag tools see the flow; none: no commits."""
     start: Literal["earliest", "latest"] = "earliest"
     """Where the first start begins; partitions that are added later are read from their first record."""
+    new_partitions: Literal["stop", "read"] = "stop"
+    """When the topic is given partitions: `stop` (series would move to them and begin anew), or `read` them too."""
     format: Literal["json"] = "json"
     """Encoding of the record values."""
     reader: Literal["auto", "fast", "portable"] = "auto"
