@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from threading import Lock
+from typing import TypeVar
 
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
 from pynomaly.domain.outcome import Level, Reason
@@ -47,6 +49,33 @@ class Totals:
     def alert_count(self) -> int:
         """Alerts of all levels."""
         return sum(self.alerts.values())
+
+    def without_series(self) -> Totals:
+        """Return the counts of a process that is gone: its series are gone with it."""
+        return replace(self, series=0)
+
+
+def total_of(counts: Iterable[Totals]) -> Totals:
+    """Return the counts of several processes that share a flow, or of several runs of one process, as one."""
+    found = list(counts)
+    return Totals(
+        by_reason=_sums(each.by_reason for each in found),
+        windows=_sums(each.windows for each in found),
+        alerts=_sums(each.alerts for each in found),
+        delivered=_sums(each.delivered for each in found),
+        series=sum(each.series for each in found),
+        newest_time_ns=max((each.newest_time_ns for each in found if each.newest_time_ns is not None), default=None),
+    )
+
+
+KeyT = TypeVar("KeyT", Reason, Level, str)
+
+
+def _sums(counts: Iterable[Mapping[KeyT, int]]) -> dict[KeyT, int]:
+    sums: Counter[KeyT] = Counter()
+    for each in counts:
+        sums.update(each)
+    return dict(sorted(sums.items()))
 
 
 class Tally(NoTelemetry):
