@@ -222,7 +222,7 @@ SHARD_RESTARTS: Final = Metric(
     "restarts",
     ("flow", "shard"),
     "How often the supervisor has started a shard again.",
-    "Grows: the shard crashes and resumes; shard_ended in the log says with which status. Six in a row stop all shards.",
+    "Grows: the shard crashes and resumes; shard_ended in the log says with which status. Six in a row stop them all.",
 )
 
 #: What the supervisor of `pynomaly run --shards` adds to the metrics of the shards.
