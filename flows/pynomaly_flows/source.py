@@ -154,9 +154,13 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         here: Choice = everything,
     ) -> None:
         self._source = source
-        self._partitions = list(filter(owns, source.partitions()))
+        found = source.partitions()
+        self._partitions = list(filter(owns, found))
         self._gone = sorted(set(known) - set(self._partitions))
         self._here = here
+        if not self._partitions and not source.partitions_may_go:
+            rule = f"must be at most {len(found)}, one for each partition of the input, was more"
+            raise ConfigError(Problem("--shards", rule))
         _check_partitions(source, self._partitions, known)
         self._opened: list[Partition] = []
         self._drain = drain
@@ -205,6 +209,3 @@ def _check_partitions(source: RecordSource, partitions: Sequence[str], known: Se
             "series whose key now falls into it would begin anew; go on with source.new_partitions: read, or start "
             "over with --reset-state"
         )
-    if not partitions and not source.partitions_may_go:
-        rule = f"must leave each shard a partition, left one without: the input has {len(source.partitions())}"
-        raise ConfigError(Problem("--shards", rule))
