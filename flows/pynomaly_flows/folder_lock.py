@@ -54,8 +54,8 @@ def hold(root: Path, *, shared: bool = False) -> IO[str]:
     return handle
 
 
-def check_free(root: Path) -> None:
-    """Look whether a folder could be taken alone, and leave it.
+def check_free(root: Path, *, shared: bool = False) -> None:
+    """Look whether a folder could be taken, and leave it.
 
     Raises
     ------
@@ -63,4 +63,4 @@ def check_free(root: Path) -> None:
         When a process holds it.
     """
     if (root / "lock").exists():
-        hold(root).close()
+        hold(root, shared=shared).close()

@@ -96,11 +96,11 @@ def run_flow(
     _refuse_mixed_output(spec, as_json=as_json)
     listen = spec.metrics.listen if metrics is None else metrics
     orders = RunOrders(flow, folder, until_end, reset_state, log_level.value, log_format.value, listen, as_json)
+    _refuse_second_instance(folder, own)
     if shards is not None:
         from pynomaly.presentation.cli.shards import run_shards
 
         raise typer.Exit(run_shards(spec, orders, shards))
-    _refuse_second_instance(folder, own)
     _run_here(spec, orders, own)
 
 
@@ -139,7 +139,9 @@ def _refuse_second_instance(folder: Path, own: Shard | None) -> None:
     """Look at the lock before anything heavy is loaded, and say at once what would be said later."""
     from pynomaly_flows.folder_lock import check_free
 
-    check_free(folder if own is None else folder / own.name)
+    check_free(folder, shared=own is not None)
+    if own is not None:
+        check_free(folder / own.name)
 
 
 def _say_served(url: str) -> None:
