@@ -100,8 +100,14 @@ def _counts(root: Path) -> set[int | None]:
     return counts | {None} if StateFolder(root).recovery.exists() else counts
 
 
+def state_folders(root: Path) -> list[StateFolder]:
+    """Return the folder of each shard that has run here, or the only one of a flow without shards."""
+    names = sorted(filter(_SHARD_FOLDER.fullmatch, _folders(root)))
+    return [StateFolder(root / name) for name in names] or [StateFolder(root)]
+
+
 def _folders(root: Path) -> list[str]:
-    return [entry.name for entry in root.iterdir() if entry.is_dir()]
+    return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.is_dir() else []
 
 
 def _reset(root: Path) -> None:

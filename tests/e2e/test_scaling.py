@@ -171,12 +171,3 @@ def test_every_way_of_running_gives_the_same_alerts(flow: FlowRuns) -> None:
     _start_shards(flow, "--until-end").wait().succeeded()
     assert _assert_shards_equal_whole(flow) == 0
     assert flow.assert_equal("cluster", "whole", least_alerts=20) == 0
-
-
-def test_a_cluster_of_two_processes_reads_to_the_end(flow: FlowRuns) -> None:
-    """Both have partitions of their own; the process that writes the alerts gets the other's as bytes."""
-    with _producing(flow):
-        until(lambda: len(offsets(flow.bootstrap, flow.readings)) > 3 * _RATE, "three seconds of records", 60.0)
-    _Cluster(flow, 2, until_end=True).wait()
-    flow.finish("whole")
-    assert flow.assert_equal("cluster", "whole", least_alerts=5) == 0

@@ -133,6 +133,9 @@ def test_one_shard_alone(folder: Path) -> None:
         assert pynomaly("run", "flow.yaml", "--shard", shard, folder=folder).returncode == 0
     shards = [folder / f"alerts.shard-{number}-of-2.jsonl" for number in range(2)]
     assert len(_ids(*shards)) == 4
+    seen = pynomaly("doctor", "flow.yaml", folder=folder).stdout
+    assert "shard-0-of-2" in seen
+    assert "shard-1-of-2" in seen
     refused = pynomaly("run", "flow.yaml", "--shard", "0/2", "--shards", "2", folder=folder)
     assert refused.returncode == 78
     assert "error: --shard: must not be given with --shards" in refused.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
@@ -20,7 +20,7 @@ class _Known:
 
     name: str
     report: ShardReport | None = None
-    earlier: list[Totals] = field(default_factory=list[Totals])
+    earlier: Totals | None = None
     resumed_from: str | None = None
     starts: int = 0
     is_running: bool = False
@@ -28,8 +28,8 @@ class _Known:
 
     def counts(self) -> Totals:
         """Return what all its processes have counted, and the series of the last one."""
-        present = [] if self.report is None else [self.report.totals]
-        return total_of([*self.earlier, *present])
+        present = None if self.report is None else self.report.totals
+        return total_of(counts for counts in (self.earlier, present) if counts is not None)
 
 
 class ShardBoard:
@@ -51,7 +51,7 @@ class ShardBoard:
         """Log the start."""
         shard = self._shards[name]
         if shard.report is not None:
-            shard.earlier.append(shard.report.totals.without_series())
+            shard.earlier = shard.counts().without_series()
             shard.report = None
         shard.starts += 1
         shard.is_running = True
