@@ -115,7 +115,7 @@ def _spec() -> FlowSpec:
             "record": {"time": {"field": "ts", "format": "ms"}, "series": ["series"], "values": ["value"]},
             "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 50}}],
             "output": {"alerts": {"kind": "memory", "topic": "alerts"}},
-            "checkpoint": {"every": "1s"},
+            "checkpoint": {"every": "10s"},
         }
     )
 

@@ -15,6 +15,7 @@ from pynomaly.domain.error import ConfigError, InputGrownError, Problem, StateEr
 from pynomaly.domain.record import RecordBatch
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.key_group import key_group
+from pynomaly_flows.rest import Rest
 
 KeyedBatch = tuple[str, RecordBatch]
 _SHORTEST_NAP_S = 0.002
@@ -24,12 +25,16 @@ _LONGEST_NAP_S = 0.020  # a longer one would hold up the epochs of the whole dat
 class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
     """One input partition, which is one key group."""
 
-    def __init__(self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry) -> None:
+    def __init__(self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry, rest: Rest) -> None:
+        self._name = name
         self._key = key_group(name)
+        self._rest = rest
+        rest.join(name)
         self._reader = reader
         self._drain = drain
         self._telemetry = telemetry
         self._nap_s = 0.0
+        self._has_slept = False
         self._snapshot: tuple[bytes, float] | None = None
 
     def next_batch(self) -> list[KeyedBatch]:
@@ -49,11 +54,14 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if lag is not None:
             self._telemetry.lag_measured(self._reader.stream, lag)
         if batch is not None and len(batch) > 0:
+            self._rest.busy()
             self._nap_s = 0.0
+            self._has_slept = False
             return [(self._key, batch)]
         if self._reader.at_end:
             raise StopIteration
         self._nap_s = min(max(2 * self._nap_s, _SHORTEST_NAP_S), _LONGEST_NAP_S)
+        self._has_slept = self._rest.empty(self._name, self._nap_s)
         return []
 
     def _poll(self) -> RecordBatch | None:
@@ -65,8 +73,9 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
             raise StopIteration from None
 
     def next_awake(self) -> datetime | None:
-        """Return when to ask again; at once while there is data."""
-        return datetime.now(UTC) + timedelta(seconds=self._nap_s) if self._nap_s > 0 else None
+        """Return when to ask again; at once while there is data, or after a sleep."""
+        waits = self._nap_s > 0 and not self._has_slept
+        return datetime.now(UTC) + timedelta(seconds=self._nap_s) if waits else None
 
     def snapshot(self) -> bytes:
         """Return the position to resume from."""
@@ -76,6 +85,7 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
 
     def close(self) -> None:
         """Keep the reader: the last snapshot is not durable yet. `Source` closes it."""
+        self._rest.leave(self._name)
 
     def finish(self, *, durable: bool) -> None:
         """Close the reader; if everything is durable, confirm the last snapshot first."""
@@ -163,12 +173,19 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
             raise ConfigError(Problem("--shards", rule))
         _check_partitions(source, self._partitions, known)
         self._opened: list[Partition] = []
+        self._has_begun = False
+        self._rest = Rest()
         self._drain = drain
         self._telemetry = telemetry
         self._bounded = bounded
 
+    def has_begun(self) -> bool:
+        """Whether the dataflow runs by now, in which all workers take part."""
+        return self._has_begun
+
     def list_parts(self) -> list[str]:
         """Name the partitions; Bytewax wants every one that it has a position of."""
+        self._has_begun = True
         return list(filter(self._here, (*self._partitions, *self._gone)))
 
     def build_part(
@@ -181,7 +198,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         if resume_state is not None and for_part in self._gone:
             return GonePartition(resume_state)
         reader = self._source.open(for_part, resume_state, bounded=self._bounded)
-        partition = Partition(for_part, reader, self._drain, self._telemetry)
+        partition = Partition(for_part, reader, self._drain, self._telemetry, self._rest)
         self._opened.append(partition)
         return partition
 

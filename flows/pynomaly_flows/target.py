@@ -28,6 +28,7 @@ from pynomaly.bootstrap import Services, services_of
 from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateError
 from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.early_end import end_unless_begun
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.settled_heap import settle_heap
 from pynomaly_flows.shard_folders import check_count
@@ -55,6 +56,7 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     drain.install()
     telemetry = NoTelemetry()
     source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=until_end, here=worker.has)
+    end_unless_begun(source.has_begun)
     dataflow = build_dataflow(
         services.plan.name, source, services.engine_for, services.outputs(folder.outputs), telemetry
     )

@@ -225,7 +225,9 @@ SECTIONS = (
     "flow, description, source, record, window, detectors, combine, persistence, alert, output, limits, checkpoint, "
     "metrics"
 )
-KAFKA_KEYS = "bootstrap, client, timeout_s, kind, topic, group, start, format, reader, decoder, batch_records"
+KAFKA_KEYS = (
+    "bootstrap, client, timeout_s, kind, topic, group, start, new_partitions, format, reader, decoder, batch_records"
+)
 PART_KEYS = "as, fields, calibration, detector, direction, minimum_absolute, minimum_relative, guard"
 EW_ZSCORE_KEYS = f"{PART_KEYS}, half_life, warm_up"
 RUNNING_RANGE_KEYS = f"{PART_KEYS}, base, slope, tolerance, warm_up, half_life"
