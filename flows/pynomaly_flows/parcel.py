@@ -13,21 +13,24 @@ import msgspec
 
 from pynomaly.application.ports import Message
 
+#: What goes to an output: messages as they are, or packed where they may have to leave the process.
+Parcel = bytes | Sequence[Message]
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[Message])
 
 
 def pack(messages: Sequence[Message]) -> bytes:
-    """Return messages as bytes; costs about 0.2 us a message."""
+    """Return messages as bytes; costs about 1 us for an alert with its headers, and 6 us to unpack."""
     return _encoder.encode(messages)
 
 
-def unpack(parcel: bytes) -> list[Message]:
-    """Return what `pack` was given.
+def unpack(parcel: Parcel) -> Sequence[Message]:
+    """Return the messages, packed or not.
 
     Raises
     ------
     msgspec.ValidationError
         When it is something else.
     """
-    return _decoder.decode(parcel)
+    return _decoder.decode(parcel) if isinstance(parcel, bytes) else parcel

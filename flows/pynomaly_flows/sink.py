@@ -12,12 +12,12 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.output import Output
 from pynomaly.application.ports import MessageWriter
 from pynomaly.application.telemetry import Telemetry
-from pynomaly_flows.parcel import unpack
+from pynomaly_flows.parcel import Parcel, unpack
 
 _ONLY_PART = "all"
 
 
-class OutputPartition(StatefulSinkPartition[bytes, bytes]):
+class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
     """The open end of one output."""
 
     def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry) -> None:
@@ -26,7 +26,7 @@ class OutputPartition(StatefulSinkPartition[bytes, bytes]):
         self._telemetry = telemetry
         self._unconfirmed = 0
 
-    def write_batch(self, values: list[bytes]) -> None:
+    def write_batch(self, values: list[Parcel]) -> None:
         """Queue messages; they go out at once and count when the epoch does."""
         for messages in map(unpack, values):
             self._writer.write(messages)
@@ -51,7 +51,7 @@ class OutputPartition(StatefulSinkPartition[bytes, bytes]):
         self._writer.close()
 
 
-class OutputSink(FixedPartitionedSink[bytes, bytes]):
+class OutputSink(FixedPartitionedSink[Parcel, bytes]):
     """One output of a flow, with a single partition.
 
     Raises

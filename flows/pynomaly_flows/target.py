@@ -58,7 +58,12 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=until_end, here=worker.has)
     end_unless_begun(source.has_begun)
     dataflow = build_dataflow(
-        services.plan.name, source, services.engine_for, services.outputs(folder.outputs), telemetry
+        services.plan.name,
+        source,
+        services.engine_for,
+        services.outputs(folder.outputs),
+        telemetry,
+        in_cluster=worker.count > 1,
     )
     settle_heap()
     return dataflow

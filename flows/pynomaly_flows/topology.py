@@ -12,12 +12,12 @@ from pynomaly.application.engine import DetectionResult, EngineFactory
 from pynomaly.application.output import Output
 from pynomaly.application.telemetry import Telemetry
 from pynomaly_flows.engine_step import EngineStep, Trace, untraced
-from pynomaly_flows.parcel import pack
+from pynomaly_flows.parcel import Parcel, pack
 from pynomaly_flows.sink import OutputSink
 from pynomaly_flows.source import Source
 
 KeyedResult = tuple[str, DetectionResult]
-KeyedParcel = tuple[str, bytes]
+KeyedParcel = tuple[str, Parcel]
 
 
 def build_dataflow(
@@ -27,6 +27,8 @@ def build_dataflow(
     outputs: Sequence[Output],
     telemetry: Telemetry,
     trace: Trace = untraced,
+    *,
+    in_cluster: bool = False,
 ) -> Dataflow:
     """Wire a flow.
 
@@ -44,17 +46,21 @@ def build_dataflow(
         Told of every batch, checkpoint and delivery.
     trace
         Entered while a batch is judged.
+    in_cluster
+        Whether other processes take part, to which encoded messages may have to go.
     """
     flow = Dataflow(name)
     records = op.input("records", flow, source)
     results = op.stateful_batch("engine", records, partial(EngineStep, engine_for, telemetry, trace))
     for output in outputs:
-        messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output))
+        messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output, in_cluster))
         op.output(f"output-{output.name}", messages, OutputSink(output, telemetry))
     return flow
 
 
-def _encode(output: Output, keyed: KeyedResult) -> list[KeyedParcel]:
+def _encode(output: Output, in_cluster: bool, keyed: KeyedResult) -> list[KeyedParcel]:  # noqa: FBT001 - see its one call
     key, result = keyed
     messages = output.encode(result)
-    return [(key, pack(messages))] if messages else []
+    if not messages:
+        return []
+    return [(key, pack(messages) if in_cluster else messages)]
