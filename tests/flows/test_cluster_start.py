@@ -39,8 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     target = "pynomaly_flows.target:flow('flow.yaml', 'state')"
     command = [sys.executable, "-m", "bytewax.run", target, "-r", "state/recovery", "-s", "1", "-b", "0", *arguments]
-    with (folder / "process.err").open("w") as errors:
-        process = subprocess.Popen(command, cwd=folder, stderr=errors, text=True)
+    with (folder / "process.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, text=True)
     try:
         yield process
     finally:
@@ -56,7 +56,7 @@ def test_a_process_that_waits_for_the_others_can_be_stopped(folder: Path) -> Non
         until((folder / "state/claims/1-of-2").exists, "the process has claimed its place", 60.0)
         with pytest.raises(StateError, match="must not be in use"):
             prepare("flow.yaml", "state")
-        until(lambda: "error" in (folder / "process.err").read_text(), "it looks for the others", 60.0)
+        until(lambda: "error" in (folder / "process.log").read_text(), "it looks for the others", 60.0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
@@ -65,4 +65,4 @@ def test_threads_as_workers_are_refused(folder: Path) -> None:
     """They would share the interpreter's lock, and partitions."""
     with _started(folder, "-w", "2") as process:
         assert process.wait(60) == 1
-    assert "bytewax.run -w: must be 1, was 2" in (folder / "process.err").read_text()
+    assert "bytewax.run -w: must be 1, was 2" in (folder / "process.log").read_text()
