@@ -138,12 +138,8 @@ class StateFolder:
         """
         try:
             self.prepared.unlink(missing_ok=True)
-            for folder in (
-                self.claims,
-                self.outputs,
-                self.starts,
-                self.recovery,
-            ):  # in this order: a ledger alone tells of a loss
+            # In this order: a ledger alone tells of a loss.
+            for folder in (self.claims, self.outputs, self.starts, self.recovery):
                 if folder.exists():
                     shutil.rmtree(folder)
         except OSError as error:
