@@ -14,21 +14,25 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the tests' Kafka br
 def main() -> int:
     """Measure what was asked for; exit with 1 if a target does not hold."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure pynomaly beside its peers.")
-    parser.add_argument("--only", choices=("kernels", "kafka"), help="one half; by default both")
+    parser.add_argument("--only", choices=("kernels", "kafka", "shards"), help="one part; by default all")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each figure, of which the median counts")
     parser.add_argument("--records", type=int, default=2_000_000, help="records in the Kafka topic")
     parser.add_argument("--peer-mb", type=int, default=1_000, help="memory that River's half-space trees may fill [MB]")
     parser.add_argument("--json", action="store_true", help="raw measurements instead of the table")
     asked = parser.parse_args()
     rows = []
-    if asked.only != "kafka":
+    if asked.only in {None, "kernels"}:
         from kernels import memory_rows, trees_rows, z_score_row  # noqa: PLC0415 - River's import is measured elsewhere
 
         rows += [z_score_row(asked.rounds), *trees_rows(asked.rounds, asked.peer_mb * 1_000_000), *memory_rows()]
-    if asked.only != "kernels":
+    if asked.only in {None, "kafka"}:
         from kafka_flow import kafka_rows  # noqa: PLC0415 - only here a broker is needed
 
         rows += kafka_rows(asked.rounds, asked.records)
+    if asked.only in {None, "shards"}:
+        from shards import shard_rows  # noqa: PLC0415 - only here the whole flow is needed
+
+        rows += shard_rows(asked.rounds, asked.records)
     if asked.json:
         print(as_json(rows))
     else:

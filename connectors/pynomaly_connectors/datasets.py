@@ -78,6 +78,11 @@ class DatasetRecordSource:
         """A dataset is always there."""
         return False
 
+    @property
+    def partitions_may_come(self) -> bool:
+        """A dataset is what it is."""
+        return False
+
     def partitions(self) -> list[str]:
         """Name the one partition."""
         dataset_path(self._name)

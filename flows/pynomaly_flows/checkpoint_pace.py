@@ -36,7 +36,7 @@ class CheckpointPace:
         self._interval_s = shortest_s
         self._costs: dict[Stream, deque[float]] = {}
         self.too_fast = False
-        """Whether checkpoints have come to cost more than their share; true until `slow_down`."""
+        """Whether checkpoints have come to cost more than their share; `slow_down` mends it."""
         self._grow_to(state_bytes / _SAVED_BYTES_PER_S)
 
     @property
@@ -47,11 +47,10 @@ class CheckpointPace:
     def checkpoint_written(self, stream: Stream, seconds: float) -> None:
         """Take note of what it took to save the state of one stream [s]."""
         self._costs.setdefault(stream, deque(maxlen=2)).append(seconds)
-        if self._share < 1 and self._cost_s() > self._share * self._interval_s:
-            self.too_fast = True  # and stays so, though the drain that follows may find the next one cheaper
+        self.too_fast = self._share < 1 and self._cost_s() > self._share * self._interval_s
 
     def slow_down(self) -> None:
-        """Choose the interval that the measured cost asks for, and measure anew."""
+        """Choose the interval that the measured cost asks for, if it asks for a longer one, and measure anew."""
         before = self._interval_s
         self._grow_to(self._cost_s() * _ROOM)
         self._costs.clear()

@@ -19,16 +19,38 @@ class Drain:
     """A request to stop, that source partitions look at before each read."""
 
     def __init__(self) -> None:
-        self._event = Event()
+        self._asked = Event()
+        self._grown = Event()
+        self._paused = Event()
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._event.is_set()
+        """Whether to stop."""
+        return self._asked.is_set() or self._grown.is_set() or self._paused.is_set()
 
     def request(self) -> None:
         """Ask to stop; a signal handler may call it."""
-        self._event.set()
+        self._asked.set()
+
+    def request_reopening(self) -> None:
+        """Ask to stop and to start again at once: the input has grown."""
+        self._grown.set()
+
+    def reopens(self) -> bool:
+        """Return whether this was only to start again, and forget it; never when somebody asked to stop."""
+        reopens = self._grown.is_set() and not self._asked.is_set()
+        self._grown.clear()
+        return reopens
+
+    def pause(self) -> None:
+        """Ask to stop and to go on at once around the same readers and engines: checkpoints shall become rarer."""
+        self._paused.set()
+
+    def resumes(self) -> bool:
+        """Return whether this was only a pause, and forget it; never when there is another reason to stop."""
+        resumes = self._paused.is_set() and not self._asked.is_set() and not self._grown.is_set()
+        self._paused.clear()
+        return resumes
 
     def install(self) -> None:
         """Let SIGTERM and SIGINT request the drain, for the rest of the process; call from the main thread."""

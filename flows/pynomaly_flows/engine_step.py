@@ -9,7 +9,8 @@ from typing import Final
 
 import bytewax.operators as op
 
-from pynomaly.application.engine import DetectionResult, Engine
+from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.engine import Engine
 from pynomaly.application.observe import observe
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.record import RecordBatch, Stream

@@ -9,6 +9,7 @@ from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import StateError
 from pynomaly.domain.record import Stream
 from pynomaly_flows.checkpoint_pace import CheckpointPace
+from pynomaly_flows.drain import Drain
 from pynomaly_flows.side_files import SideFiles
 
 
@@ -23,14 +24,19 @@ class Engines:
         Take the states that are too large for the recovery store.
     pace
         Told what checkpoints cost.
+    drain
+        Asked to pause the dataflow when they have come to cost too much.
     telemetry
         Told of every checkpoint.
     """
 
-    def __init__(self, engine_for: EngineFactory, files: SideFiles, pace: CheckpointPace, telemetry: Telemetry) -> None:
+    def __init__(
+        self, engine_for: EngineFactory, files: SideFiles, pace: CheckpointPace, drain: Drain, telemetry: Telemetry
+    ) -> None:
         self._engine_for = engine_for
         self._files = files
         self._pace = pace
+        self._drain = drain
         self._telemetry = telemetry
         self._open: dict[Stream, Engine] = {}
         self._saved: dict[Stream, bytes] = {}
@@ -66,6 +72,8 @@ class Engines:
         seconds = perf_counter() - since
         self._saved[stream] = saved.state
         self._pace.checkpoint_written(stream, seconds)
+        if self._pace.too_fast:
+            self._drain.pause()
         self._telemetry.checkpoint_written(stream, seconds, saved.size)
         return saved.state
 

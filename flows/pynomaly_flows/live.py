@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +11,7 @@ from pathlib import Path
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
+from pynomaly.application.shard import Shard
 from pynomaly.application.spec.flow import CheckpointSpec
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
@@ -21,8 +22,9 @@ from pynomaly_flows.engine_step import Trace, untraced
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.recovery_doctor import Examined
 from pynomaly_flows.settled_heap import settled_heap
+from pynomaly_flows.shard_folders import alone, one_of_many
 from pynomaly_flows.side_files import SideFiles
-from pynomaly_flows.source import Source
+from pynomaly_flows.source import Source, everything
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.topology import build_dataflow
 from pynomaly_flows.unpickling import guarded_unpickling
@@ -40,11 +42,17 @@ class LiveOptions:
         Stop, drained and durable, when every partition has reached the end it had at start.
     reset_state
         Forget the saved state first.
+    shard
+        The share of the partitions that is read, with its own folder in ``state``; None: all of them.
+    supervised
+        Another process holds ``state`` for all shards.
     """
 
     state: Path
     until_end: bool = False
     reset_state: bool = False
+    shard: Shard | None = None
+    supervised: bool = False
 
 
 def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
@@ -66,42 +74,63 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     PynomalyError
         Whatever stopped the flow, as the adapter or the engine said it.
     """
-    folder = StateFolder(options.state)
     drain = Drain()
-    with folder.lock():
-        if options.reset_state:
-            folder.reset()
-        identity = FlowIdentity(services.plan.name, services.plan.fingerprint)
-        folder.prepare(identity)
-        examined = folder.take_prepared()
-        pace = _pace(services.spec.checkpoint, examined)
-        source = Source(
-            services.source_for(folder.starts),
-            lambda: drain.requested or pace.too_fast,
-            telemetry,
-            examined.partitions,
-            bounded=options.until_end,
+    with _held(options) as folder, drain.on_signals():
+        _run_once(services, telemetry, options, folder, drain, trace)
+        while drain.reopens():
+            _run_once(services, telemetry, options, folder, drain, trace)
+
+
+def _run_once(
+    services: Services, telemetry: Telemetry, options: LiveOptions, folder: StateFolder, drain: Drain, trace: Trace
+) -> None:
+    """Run from a start to the end or a drain; return when everything is durable."""
+    identity = FlowIdentity(services.plan.name, services.plan.fingerprint)
+    folder.prepare(identity)
+    inputs = services.source_for(folder.starts)
+    examined = folder.take_prepared()
+    pace = _pace(services.spec.checkpoint, examined)
+    known = examined.partitions
+    source = Source(inputs, drain, telemetry, known, bounded=options.until_end, owns=_share(options.shard))
+    outputs = services.outputs(folder.outputs)
+    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
+
+    def run_dataflow() -> None:
+        telemetry.checkpoint_interval_chosen(pace.interval_s)
+        run_main(
+            build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace),
+            epoch_interval=timedelta(seconds=pace.interval_s),
+            recovery_config=RecoveryConfig(folder.recovery),
         )
-        outputs = services.outputs(folder.outputs)
-        engines = Engines(services.engine_for, SideFiles(folder.side), pace, telemetry)
-        with guarded_unpickling(), drain.on_signals(), _own_errors(), closing(engines), source, settled_heap():
-            while True:
-                telemetry.checkpoint_interval_chosen(pace.interval_s)
-                run_main(
-                    build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace),
-                    epoch_interval=timedelta(seconds=pace.interval_s),
-                    recovery_config=RecoveryConfig(folder.recovery),
-                )
-                if drain.requested or source.at_end or not pace.too_fast:
-                    break
-                pace.slow_down()
-                folder.prepare(identity)
-                folder.take_prepared()
+
+    with guarded_unpickling(), _own_errors(), closing(engines), source, settled_heap():
+        run_dataflow()
+        while drain.resumes() and not source.at_end:
+            pace.slow_down()
+            folder.prepare(identity)
+            folder.take_prepared()
+            run_dataflow()
 
 
 def _pace(checkpoint: CheckpointSpec, examined: Examined) -> CheckpointPace:
     state_bytes = sum(file.size for file in examined.side_files)
     return CheckpointPace(checkpoint.every_ns / 1e9, checkpoint.share, state_bytes)
+
+
+@contextmanager
+def _held(options: LiveOptions) -> Generator[StateFolder]:
+    """Hold the state folder for the length of a block."""
+    root, shard = options.state, options.shard
+    if shard is not None:
+        with one_of_many(root, shard, supervised=options.supervised, reset=options.reset_state) as folder:
+            yield folder
+        return
+    with alone(root, None, reset=options.reset_state):
+        yield StateFolder(root)
+
+
+def _share(shard: Shard | None) -> Callable[[str], bool]:
+    return everything if shard is None else shard.owns
 
 
 @contextmanager

@@ -5,21 +5,19 @@ Always a fixed-partitioned sink: with recovery on, Bytewax does not wait for a d
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from time import perf_counter
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from pynomaly.application.output import Output
-from pynomaly.application.ports import Message, MessageWriter
+from pynomaly.application.ports import MessageWriter
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import AccessError, DeliveryError, RejectionError
+from pynomaly_flows.parcel import Parcel, unpack
 
 _ONLY_PART = "all"
-
-#: Messages of one batch, or why nothing comes after those before.
-Item = Sequence[Message] | RejectionError
 
 
 class OpenOutputs:
@@ -48,7 +46,7 @@ class OpenOutputs:
             raise stopped
 
 
-class OutputPartition(StatefulSinkPartition[Item, bytes]):
+class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
     """The open end of one output."""
 
     def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry, opened: OpenOutputs) -> None:
@@ -59,7 +57,7 @@ class OutputPartition(StatefulSinkPartition[Item, bytes]):
         self._unconfirmed = 0
         self._stopped: RejectionError | None = None
 
-    def write_batch(self, values: list[Item]) -> None:
+    def write_batch(self, values: list[Parcel]) -> None:
         """Queue messages; they go out at once and count when the epoch does.
 
         Raises
@@ -70,7 +68,7 @@ class OutputPartition(StatefulSinkPartition[Item, bytes]):
             When a stream was stopped and this is the last output to deliver what comes before: so the epoch never
             becomes durable, and what was wrong can be read in the dead letters all the same.
         """
-        for item in values:
+        for item in map(unpack, values):
             if isinstance(item, RejectionError):
                 self._stopped = item
                 self._deliver()
@@ -116,7 +114,7 @@ class OutputPartition(StatefulSinkPartition[Item, bytes]):
             raise
 
 
-class OutputSink(FixedPartitionedSink[Item, bytes]):
+class OutputSink(FixedPartitionedSink[Parcel, bytes]):
     """One output of a flow, with a single partition.
 
     Raises

@@ -5,16 +5,16 @@
     STATE/
       lock                  held by the one process that may use the folder
       recovery/             Bytewax's store: snapshots as our own checksummed bytes, large ones as references
-      side/                 what the references mean
       recovery/flow.json    whose state this is: flow, fingerprint, identity of the store
+      side/                 what the references mean
       outputs/              how long each output file was before the first record
       starts/               where the input began at the first start, and which records it has lost since
-      prepared              exists between the doctor and the start: no store is resumed without the doctor
+      prepared              left by the doctor: no store is resumed without it
+      claims/               which processes have used the doctor's mark: each once, and all of one cluster
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -28,6 +28,8 @@ from typing import IO
 from bytewax.recovery import init_db_dir
 
 from pynomaly.domain.error import StateError, UnavailableError
+from pynomaly_flows.folder_lock import hold
+from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.recovery_doctor import Examined
 from pynomaly_flows.side_files import SideFiles
 
@@ -73,11 +75,16 @@ class StateFolder:
 
     @property
     def prepared(self) -> Path:
-        """Mark left by the doctor, taken away by the start."""
+        """Mark left by the doctor, good for one start."""
         return self.root / "prepared"
 
-    def lock(self) -> IO[str]:
-        """Take the folder for this process, until the returned file is closed.
+    @property
+    def claims(self) -> Path:
+        """Who has used the mark."""
+        return self.root / "claims"
+
+    def lock(self, *, shared: bool = False) -> IO[str]:
+        """Take the folder for this process, until the returned file is closed; shared: with others of a cluster.
 
         Raises
         ------
@@ -86,26 +93,7 @@ class StateFolder:
         UnavailableError
             When it is no folder that can be written.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            handle = (self.root / "lock").open("a+")
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            handle.close()
-            raise StateError(
-                f"state folder {self.root} must not be in use, was held by process {holder}: "
-                "stop that one first, or give this flow another --state folder"
-            ) from None
-        handle.seek(0)
-        handle.truncate()
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
-        return handle
+        return hold(self.root, shared=shared)
 
     def prepare(self, identity: FlowIdentity) -> None:
         """Make the folder ready for one start: create it, or check and doctor what is there. Hold the lock.
@@ -117,17 +105,23 @@ class StateFolder:
         UnavailableError
             When the folder cannot be written.
         """
-        store_id = self.check_identity(identity) if self._holds_state() else self._create(identity)
-        examined = _run_doctor(self.recovery, store_id)
-        self._tidy(examined)
         try:
+            self.prepared.unlink(missing_ok=True)
+            shutil.rmtree(self.claims, ignore_errors=True)
+            store_id = self.check_identity(identity) if self._holds_state() else self._create(identity)
+            examined = _run_doctor(self.recovery, store_id)
+            self._tidy(examined)
             self.outputs.mkdir(exist_ok=True)
             self.prepared.write_text(examined.to_json())
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise UnavailableError(
+                f"state folder {self.root} must be a folder that can be written, was not: {error.strerror}"
+            ) from None
 
-    def take_prepared(self) -> Examined:
+    def take_prepared(self, worker: Worker = ONLY_WORKER) -> Examined:
         """Use up the doctor's mark at a start; return what the doctor has seen.
+
+        Each worker of a cluster uses its own part of the mark, which is good for one start of all of them.
 
         Raises
         ------
@@ -136,13 +130,20 @@ class StateFolder:
         """
         try:
             examined = Examined.from_json(self.prepared.read_text())
-            self.prepared.unlink()
-        except (FileNotFoundError, ValueError):
+            self._claim(worker)
+        except (FileNotFoundError, FileExistsError, ValueError):
             raise StateError(
                 f"state folder {self.root} must be prepared before each start, was not: "
                 "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
             ) from None
         return examined
+
+    def _claim(self, worker: Worker) -> None:
+        """Note that a worker starts; FileExistsError: it has started before, or others of another number have."""
+        self.claims.mkdir(exist_ok=True)
+        (self.claims / f"{worker.index}-of-{worker.count}").touch(exist_ok=False)
+        if any(not claim.name.endswith(f"-of-{worker.count}") for claim in self.claims.iterdir()):
+            raise FileExistsError(self.claims)
 
     def reset(self) -> None:
         """Forget everything but the lock; the next start begins at the configured position.
@@ -154,7 +155,8 @@ class StateFolder:
         """
         try:
             self.prepared.unlink(missing_ok=True)
-            for folder in (self.outputs, self.starts, self.recovery, self.side):  # a ledger alone would tell of a loss
+            # In this order: a ledger alone tells of a loss.
+            for folder in (self.claims, self.outputs, self.starts, self.recovery, self.side):
                 if folder.exists():
                     shutil.rmtree(folder)
         except OSError as error:
@@ -171,15 +173,7 @@ class StateFolder:
                 f"side file {files.path(lost)} must be there with {lost.size:,} bytes, as the recovery store says, "
                 "was missing or cut: restore the state folder from a backup, or start over with --reset-state"
             )
-        try:
-            files.sweep(examined.side_files)
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> UnavailableError:
-        return UnavailableError(
-            f"state folder {self.root} must be a folder that can be written, was not: {error.strerror}"
-        )
+        files.sweep(examined.side_files)
 
     def _holds_state(self) -> bool:
         """Whether a flow has run here. The ledger of outputs is made after the store: alone, it tells of a loss."""

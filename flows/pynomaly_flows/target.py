@@ -7,28 +7,33 @@ r"""A flow as a plain Bytewax target.
         -r state/kafka/recovery -s 10 -b 0
 
 The first command runs the doctor; it is needed before every start, and a start without it is refused, as is one of
-another flow or on another store. Engine, recovery and drain on SIGTERM are those of ``pynomaly run``; metrics are not
-served, and the group's offsets stand one checkpoint back after the end.
+another flow or on another store. Several processes on one state folder, given ``-i`` and ``-a``, are a cluster: one
+preparation is good for one start of all of them. Engine, recovery and drain on SIGTERM are those of ``pynomaly run``;
+metrics are not served, and the group's offsets stand one checkpoint back after the end.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import IO
 
 from bytewax.dataflow import Dataflow
-from bytewax.run import _create_arg_parser  # pyright: ignore[reportPrivateUsage] # no public way to ask
+from bytewax.run import _parse_args  # pyright: ignore[reportPrivateUsage] # no public way to ask
 
 from pynomaly.application.telemetry import NoTelemetry
 from pynomaly.bootstrap import Services, services_of
-from pynomaly.domain.error import PynomalyError, StateError
+from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateError
 from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.early_end import end_unless_begun
 from pynomaly_flows.engines import Engines
+from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.settled_heap import settle_heap
+from pynomaly_flows.shard_folders import check_count
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
@@ -42,24 +47,30 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     """Build the dataflow of a flow file, on a state folder that was prepared for this start."""
     services = _load(path)
     folder = StateFolder(Path(state))
-    _check_store(folder)
-    _locks.append(folder.lock())
-    examined = folder.take_prepared()
+    started = _parse_args()
+    _check_store(folder, started.recovery_directory)
+    check_count(folder.root, None)
+    worker = _worker(started)
+    _locks.append(folder.lock(shared=worker.count > 1))
+    examined = folder.take_prepared(worker)
     folder.check_identity(_identity(services))
     install_guard()
     drain = Drain()
     drain.install()
     telemetry = NoTelemetry()
-    source = Source(
-        services.source_for(folder.starts),
-        lambda: drain.requested,
-        telemetry,
-        examined.partitions,
-        bounded=until_end,
-    )
+    known = examined.partitions
+    source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=until_end, here=worker.has)
     pace = CheckpointPace(shortest_s=1, share=1)  # Bytewax's own command line has set the interval
-    engines = Engines(services.engine_for, SideFiles(folder.side), pace, telemetry)
-    dataflow = build_dataflow(services.plan.name, source, engines, services.outputs(folder.outputs), telemetry)
+    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
+    end_unless_begun(source.has_begun)
+    dataflow = build_dataflow(
+        services.plan.name,
+        source,
+        engines,
+        services.outputs(folder.outputs),
+        telemetry,
+        in_cluster=worker.count > 1,
+    )
     settle_heap()
     return dataflow
 
@@ -72,11 +83,20 @@ def prepare(path: str, state: str) -> None:
         folder.prepare(_identity(services))
 
 
-def _check_store(folder: StateFolder) -> None:
+def _check_store(folder: StateFolder, given: str | None) -> None:
     """Refuse a start that would read and write another store than the one that was prepared, or none."""
-    given = _create_arg_parser().parse_known_args()[0].recovery_directory
     if given is None or Path(given).resolve() != folder.recovery.resolve():
         raise StateError(f"bytewax.run must be given -r {folder.recovery}, was given {given}")
+
+
+def _worker(started: Namespace) -> Worker:
+    """Return which worker of the cluster this process is; workers are processes, for threads would share the GIL."""
+    if started.workers_per_process not in {None, 1}:
+        rule = f"must be 1, was {started.workers_per_process}: give each worker a process of its own, by -i and -a"
+        raise ConfigError(Problem("bytewax.run -w", rule))
+    if started.process_id is None:
+        return ONLY_WORKER
+    return Worker(started.process_id, len(started.addresses.split(";")))
 
 
 def _identity(services: Services) -> FlowIdentity:

@@ -8,18 +8,17 @@ from functools import partial
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.output import Output
-from pynomaly.application.ports import Message
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import RejectionError
 from pynomaly_flows.engine_step import EngineStep, Trace, untraced
 from pynomaly_flows.engines import Engines
+from pynomaly_flows.parcel import Item, Parcel, pack
 from pynomaly_flows.sink import OpenOutputs, OutputSink
 from pynomaly_flows.source import Source
 
 KeyedResult = tuple[str, DetectionResult]
-KeyedMessages = tuple[str, Sequence[Message] | RejectionError]
+KeyedParcel = tuple[str, Parcel]
 
 
 def build_dataflow(
@@ -29,6 +28,8 @@ def build_dataflow(
     outputs: Sequence[Output],
     telemetry: Telemetry,
     trace: Trace = untraced,
+    *,
+    in_cluster: bool = False,
 ) -> Dataflow:
     """Wire a flow.
 
@@ -37,7 +38,7 @@ def build_dataflow(
     name
         Name of the flow; part of every step id.
     source
-        Yields ``(partition, batch)``: the partition is the key group, so nothing is split or shuffled.
+        Yields ``(key group, batch)``: a partition is a key group, so nothing is split or shuffled.
     engines
         Hold an engine for each stream.
     outputs
@@ -46,19 +47,23 @@ def build_dataflow(
         Told of every batch, checkpoint and delivery.
     trace
         Entered while a batch is judged.
+    in_cluster
+        Whether other processes take part, to which encoded messages may have to go.
     """
     flow = Dataflow(name)
     records = op.input("records", flow, source)
     results = op.stateful_batch("engine", records, partial(EngineStep, engines, telemetry, trace))
     opened = OpenOutputs()
     for output in outputs:
-        messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output))
+        messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output, in_cluster))
         op.output(f"output-{output.name}", messages, OutputSink(output, telemetry, opened))
     return flow
 
 
-def _encode(output: Output, keyed: KeyedResult) -> list[KeyedMessages]:
+def _encode(output: Output, in_cluster: bool, keyed: KeyedResult) -> list[KeyedParcel]:  # noqa: FBT001 - see its one call
     key, result = keyed
     messages = output.encode(result)
-    items: list[KeyedMessages] = [(key, messages)] if messages else []
-    return items if result.stopped is None else [*items, (key, result.stopped)]
+    items: list[Item] = [messages] if messages else []
+    if result.stopped is not None:
+        items.append(result.stopped)
+    return [(key, pack(item) if in_cluster else item) for item in items]

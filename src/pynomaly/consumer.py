@@ -16,8 +16,8 @@ from pathlib import Path
 from pynomaly.application.alert_reader import MEMORY, AlertReader, AlertReading
 from pynomaly.application.event_log import Start
 from pynomaly.application.spec.parse_sink import parse_sink
-from pynomaly.bootstrap import event_log
 from pynomaly.infrastructure.flow_file import load_flow
+from pynomaly.operations import event_log
 from pynomaly_connectors.codecs.cloudevents_reading import read_event
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, overload
 
 import numpy as np
 
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.replay import detect as detect_batches
 from pynomaly.application.spec.adhoc import Columns, Entry, adhoc_flow
 from pynomaly.application.spec.record import TimeFormat

@@ -10,10 +10,10 @@ from brokers.kafka_topics import KafkaTopics
 from pynomaly.application.event_log import EventLog
 from pynomaly.application.ports import Message
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec
-from pynomaly.bootstrap import event_log
 from pynomaly.domain.event import AnomalyDetected, PartContribution, event_id
 from pynomaly.domain.outcome import Level
 from pynomaly.domain.record import Stream
+from pynomaly.operations import event_log
 from pynomaly_connectors.codecs.cloudevents import encode, structured
 from pynomaly_connectors.jsonl import JsonLinesSink
 from pynomaly_connectors.kafka.sink import KafkaMessageSink

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import psutil
 
-from pynomaly.application.engine import FlowPlan
+from pynomaly.application.flow_plan import FlowPlan
 from pynomaly.bootstrap import engine_factory
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
 from pynomaly.domain.plan import NativeSource, Part, ScoringPlan

@@ -17,7 +17,7 @@ import pytest
 
 from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message, MessageSink, MessageWriter
 from pynomaly.application.spec.flow import FlowSpec

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.replay import replay
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.tally import Tally

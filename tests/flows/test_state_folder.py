@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pynomaly.domain.error import StateError
+from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 
 _IDENTITY = FlowIdentity("pumps", "abc123")
@@ -37,6 +38,26 @@ def test_a_new_folder_is_made_and_prepared(tmp_path: Path) -> None:
     folder.take_prepared()
     with pytest.raises(StateError, match="must be prepared before each start"):
         folder.take_prepared()
+
+
+def test_one_preparation_is_good_for_one_start_of_a_cluster(tmp_path: Path) -> None:
+    """Each of its processes starts once, all of them as many as the first one said, and nobody alone meanwhile."""
+    folder = _prepared(tmp_path)
+    for index in (1, 0):
+        folder.take_prepared(Worker(index, 2))
+    for other in (Worker(0, 2), Worker(2, 3), ONLY_WORKER):
+        with pytest.raises(StateError, match="must be prepared before each start"):
+            folder.take_prepared(other)
+    again = _prepared(tmp_path)
+    assert again.take_prepared(Worker(0, 4)) == ()
+
+
+def test_processes_of_a_cluster_share_a_folder(tmp_path: Path) -> None:
+    """It is prepared, or run by one process, only when none of them is left."""
+    folder = StateFolder(tmp_path)
+    with folder.lock(shared=True), folder.lock(shared=True), pytest.raises(StateError, match="must not be in use"):
+        folder.lock()
+    folder.lock().close()
 
 
 def test_a_second_process_is_turned_away(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from e2e.flow_file import derived_flow
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.replay import replay
 from pynomaly.application.spec.source import DatasetSource
 from pynomaly.bootstrap import services_of

@@ -11,7 +11,7 @@ import pytest
 
 from brokers.alert_logs import alert
 from brokers.kafka_topics import KafkaTopics, until
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.spec.parse import parse_flow
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.bootstrap import services_of

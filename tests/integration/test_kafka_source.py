@@ -20,7 +20,7 @@ from brokers.kafka_topics import QUIET, KafkaTopics, until
 from brokers.record_logs import RECORDS, payload
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
-from pynomaly.domain.error import MissingInputError, StateError, TransientError, UnavailableError
+from pynomaly.domain.error import InputGrownError, MissingInputError, StateError, UnavailableError
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import RawRecord
 from pynomaly_connectors.codecs.choose import json_decoder
@@ -208,18 +208,28 @@ def test_a_topic_replaced_under_a_reader_is_told(
     reader.close()
 
 
-def test_partitions_added_under_a_reader_are_told(kafka: KafkaTopics, topic: str) -> None:
-    """Their records would wait for nobody; the next start reads them."""
+@pytest.mark.parametrize(
+    ("policy", "error", "text"),
+    [
+        ("stop", StateError, "must have the 1 partitions .* started with, has 3: .*source.new_partitions: read, or"),
+        ("read", InputGrownError, "has 3: open it again to read all of them"),
+    ],
+)
+def test_partitions_added_under_a_reader_are_told(
+    kafka: KafkaTopics, topic: str, policy: str, error: type[Exception], text: str
+) -> None:
+    """Their records would wait for nobody: the flow stops, or opens the topic again, as it says."""
     clock = Clock()
-    source = KafkaRecordSource(spec(kafka.bootstrap, topic), json_decoder(RECORDS, "portable"), clock)
+    reads = spec(kafka.bootstrap, topic, new_partitions=policy)
+    source = KafkaRecordSource(reads, json_decoder(RECORDS, "portable"), clock)
     reader = source.open(source.partitions()[0], None, bounded=False)
     kafka.grow(topic, 3)
     clock.ahead_s = EVERY_S
-    with pytest.raises(
-        TransientError, match=r"must have the 1 partitions .* started with, has 3: start the flow again"
-    ):
+    with pytest.raises(error, match=text):
         values(reader, lambda _found: False)
     reader.close()
+    assert len(source.partitions()) == 3
+    assert source.partitions_may_come == (policy == "read")
 
 
 def test_partitions_added_under_a_bounded_read_are_of_no_concern(kafka: KafkaTopics, topic: str) -> None:

@@ -11,7 +11,9 @@ from typing import Final
 import numpy as np
 import pytest
 
-from pynomaly.application.engine import DetectionResult, Engine, EngineFactory, FlowPlan
+from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.engine import Engine, EngineFactory
+from pynomaly.application.flow_plan import FlowPlan
 from pynomaly.bootstrap import engine_factory
 from pynomaly.domain.adapted import AdaptedPart, PartContext
 from pynomaly.domain.calibration import CalibrationOptions

@@ -15,10 +15,11 @@ from pynomaly.application.spec.schema import flow_schema
 from pynomaly.application.telemetry import BatchProcessed
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
-from pynomaly.infrastructure.telemetry.catalogue import CATALOGUE, LAG, PROCESS_METRICS, Metric
+from pynomaly.infrastructure.telemetry.catalogue import CATALOGUE, LAG, PROCESS_METRICS, SUPERVISOR_METRICS, Metric
 from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
 from pynomaly.infrastructure.telemetry.metrics import PrometheusTelemetry
 from pynomaly.infrastructure.telemetry.page import metrics_page
+from pynomaly.infrastructure.telemetry.shard_metrics import ShardMetrics, ShardState
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "metrics.md"
@@ -38,6 +39,11 @@ def exposed() -> dict[str, tuple[str, frozenset[str]]]:
     telemetry.checkpoint_stalled(0.1)
     telemetry.events_delivered("alerts", 1, 0.1)
     telemetry.model_refitted("p")
+    return families(registry)
+
+
+def families(registry: CollectorRegistry) -> dict[str, tuple[str, frozenset[str]]]:
+    """Return name -> (kind, labels) of a registry."""
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -52,7 +58,15 @@ def test_exporter_and_catalogue_agree() -> None:
     assert exposed() == listed
 
 
-@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+def test_the_supervisor_exposes_what_the_catalogue_says() -> None:
+    """Its own metrics have the kinds and labels that are listed."""
+    registry = CollectorRegistry()
+    registry.register(ShardMetrics("f", lambda: [ShardState("0/1", None, 2, is_done=False)]))
+    listed = {metric.name: (metric.kind, frozenset(metric.labels)) for metric in SUPERVISOR_METRICS}
+    assert families(registry) == listed
+
+
+@pytest.mark.parametrize("metric", [*CATALOGUE, *SUPERVISOR_METRICS], ids=lambda metric: metric.name)
 def test_names_follow_the_rule(metric: Metric) -> None:
     """`pynomaly_<noun>_<unit>[_total]`: counters end in _total, nothing else does, and units are base units."""
     assert re.fullmatch(r"pynomaly(_[a-z]+)+", metric.name)
@@ -62,7 +76,7 @@ def test_names_follow_the_rule(metric: Metric) -> None:
     assert "key" not in metric.labels
 
 
-@pytest.mark.parametrize("metric", [*CATALOGUE, *PROCESS_METRICS], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [*CATALOGUE, *SUPERVISOR_METRICS, *PROCESS_METRICS], ids=lambda metric: metric.name)
 def test_every_metric_says_what_it_means_and_what_to_do(metric: Metric) -> None:
     """Meaning and action are whole sentences that fit in a table."""
     for text in (metric.meaning, metric.action):
@@ -75,7 +89,7 @@ def test_remedies_name_only_keys_that_a_flow_has() -> None:
     """An operator is told to turn nothing that does not exist, in the catalogue as in the alert rules."""
     definitions: Any = flow_schema()["$defs"]
     known = {key for section in definitions.values() for key in section.get("properties", {})}
-    said = [metric.action for metric in (*CATALOGUE, *PROCESS_METRICS)]
+    said = [metric.action for metric in (*CATALOGUE, *SUPERVISOR_METRICS, *PROCESS_METRICS)]
     said += [
         rule["annotations"]["description"]
         for group in yaml.safe_load(RULES.read_text())["groups"]
@@ -84,7 +98,6 @@ def test_remedies_name_only_keys_that_a_flow_has() -> None:
     sections = "|".join(FlowSpec.model_fields)
     named = {key for text in said for key in re.findall(rf"\b(?:{sections})\.([a-z_]+)", text)}
     assert {"batch_records", "every", "series"} <= named <= known
-    assert not [text for text in said if "processes" in text]  # a flow is one process, which reads all partitions
 
 
 def test_growing_lag_has_one_remedy() -> None:
@@ -110,4 +123,4 @@ def test_page_is_current() -> None:
 def test_page_names_every_metric() -> None:
     """Each metric has one row of the page."""
     rows = re.findall(r"^\| `([a-z_]+)` \|", PAGE.read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted(metric.name for metric in (*CATALOGUE, *PROCESS_METRICS))
+    assert sorted(rows) == sorted(metric.name for metric in (*CATALOGUE, *SUPERVISOR_METRICS, *PROCESS_METRICS))

@@ -11,7 +11,9 @@ import numba
 import numpy as np
 import pytest
 
-from pynomaly.application.engine import DetectionResult, Engine, FlowPlan, Kernels
+from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.engine import Engine
+from pynomaly.application.flow_plan import FlowPlan, Kernels
 from pynomaly.application.observe import processed
 from pynomaly.domain.adapted import AcceptedRows, PartContext
 from pynomaly.domain.calibration import CalibrationOptions

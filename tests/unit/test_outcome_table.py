@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.domain.error import ConfigError, UnavailableError
 from pynomaly.domain.outcome import Level, Outcomes, Reason
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream

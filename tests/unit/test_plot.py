@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pynomaly.application.engine import DetectionResult, ScoredWindows
+from pynomaly.application.detection_result import DetectionResult, ScoredWindows
 from pynomaly.domain.error import UnavailableError
 from pynomaly.domain.outcome import Level, Outcomes, Reason
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream

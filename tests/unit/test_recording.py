@@ -115,6 +115,11 @@ class ListSource:
         """A list keeps its partitions."""
         return False
 
+    @property
+    def partitions_may_come(self) -> bool:
+        """Nor does one come."""
+        return False
+
     def partitions(self) -> list[str]:
         """Return the names of the streams."""
         return list(self._streams)

@@ -38,6 +38,7 @@ class _Reader:
 class _Source:
     readers: list[_Reader] = field(default_factory=list[_Reader])
     partitions_may_go: bool = False
+    partitions_may_come: bool = False
 
     def partitions(self) -> list[str]:
         return ["0"]

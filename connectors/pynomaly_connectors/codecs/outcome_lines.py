@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 import orjson
 
-from pynomaly.application.engine import DetectionResult, FlowPlan
+from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.flow_plan import FlowPlan
 from pynomaly.application.ports import Message
 from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
 from pynomaly.domain.record import Float64Matrix

@@ -64,6 +64,11 @@ class FileRecordSource:
         """Files that were read are archived or deleted."""
         return True
 
+    @property
+    def partitions_may_come(self) -> bool:
+        """Files come every day."""
+        return True
+
     def partitions(self) -> list[str]:
         """Name the files as the path or glob of the flow matches them, sorted.
 

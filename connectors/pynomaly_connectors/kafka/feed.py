@@ -66,10 +66,11 @@ class Feed(Protocol):
         UnavailableError
             When the topic is gone or no longer open to us.
         StateError
-            When another topic has taken its name.
+            When another topic has taken its name, or the topic has more partitions than when reading began.
+        InputGrownError
+            When it has, and the flow reads new partitions.
         TransientError
-            When the brokers have been silent for longer than the connection's bound, or the topic has more partitions
-            than when reading began.
+            When the brokers have been silent for longer than the connection's bound.
         """
         ...
 

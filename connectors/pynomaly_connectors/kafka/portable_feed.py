@@ -73,7 +73,8 @@ class PortableFeed:
         self._source = source
         self._clock = clock
         self._trouble = Trouble(source, clock)
-        self._watch = TopicWatch(source, topic, clock, bounded=bounded)
+        reads_new = source.new_partitions == "read"
+        self._watch = TopicWatch(source, topic, clock, bounded=bounded, reads_new=reads_new)
         callbacks = {"error_cb": self._trouble.report, "on_commit": self._committed}
         self._consumer = connect(Consumer, consumer_settings(source) | callbacks)
         self._lanes: dict[int, _Lane] = {}

@@ -91,6 +91,11 @@ class KafkaRecordSource:
         """A topic loses no partition; another topic has others."""
         return False
 
+    @property
+    def partitions_may_come(self) -> bool:
+        """If the flow says so: series whose key falls into another partition then begin anew."""
+        return self._spec.new_partitions == "read"
+
     def partitions(self) -> list[str]:
         """Name the partitions that the topic has now.
 
@@ -275,10 +280,12 @@ class KafkaPartitionReader:
         UnavailableError
             When retention has overtaken a flow that is to stop then, or the topic is gone or closed to us.
         StateError
-            When the topic was deleted and created again.
+            When the topic was deleted and created again, or an unbounded read finds that it was given more partitions.
+        InputGrownError
+            When it was, and the flow reads new partitions.
         TransientError
-            When the brokers have been silent for longer than the connection's bound, or an unbounded read finds
-            that the topic was given more partitions; or when the schema of a record stays out of reach.
+            When the brokers have been silent for longer than the connection's bound, or the schema of a record cannot
+            be had.
         """
         if self._release is None or self.at_end:
             return None

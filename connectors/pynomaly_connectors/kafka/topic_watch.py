@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
-from pynomaly.domain.error import StateError, TransientError
+from pynomaly.domain.error import InputGrownError, PynomalyError, StateError
 from pynomaly_connectors.kafka.client import connect, connection_settings
 from pynomaly_connectors.kafka.cluster import Topic, refused_topic
 from pynomaly_connectors.kafka.error_code import TOPIC_REFUSED, TOPIC_UNKNOWN
@@ -40,15 +40,24 @@ class TopicWatch:
         Monotonic seconds.
     bounded
         Whether only what the topic holds now is read: partitions that it is given later are of no concern then.
+    reads_new
+        Whether such partitions are to be read, else they stop the flow.
     """
 
     def __init__(
-        self, connection: KafkaConnection, topic: Topic, clock: Clock = time.monotonic, *, bounded: bool = False
+        self,
+        connection: KafkaConnection,
+        topic: Topic,
+        clock: Clock = time.monotonic,
+        *,
+        bounded: bool = False,
+        reads_new: bool = False,
     ) -> None:
         self._connection = connection
         self._topic = topic
         self._clock = clock
         self._bounded = bounded
+        self._reads_new = reads_new
         self._due_at = clock() + EVERY_S
         self._was_unknown = False
         self._admin: AdminClient | None = None
@@ -64,9 +73,9 @@ class TopicWatch:
         AccessError
             When it is no longer open to us.
         StateError
-            When another topic has taken its name.
-        TransientError
-            When it has more partitions than are read.
+            When another topic has taken its name, or it has more partitions than are read.
+        InputGrownError
+            When it has more partitions, and they are to be read.
         """
         if self._answer is not None and self._answer.done():
             answer, self._answer = self._answer, None
@@ -94,14 +103,22 @@ class TopicWatch:
                 f"again (id {found.id}); start over with --reset-state"
             )
         if len(found.partitions) > len(self._topic.partitions) and not self._bounded:
-            raise TransientError(
-                f"topic {found.name} must have the {len(self._topic.partitions)} partitions that the flow was started "
-                f"with, has {len(found.partitions)}: start the flow again, which reads the new ones from their "
-                "beginning; series whose key now falls into another partition begin anew"
-            )
+            raise self._grown(len(found.partitions))
 
     def _judge_unknown(self, error: KafkaError) -> None:
         if self._was_unknown:
             raise refused_topic(self._connection, self._topic.name, error) from None
         self._was_unknown = True
         self._due_at = self._clock() + _SETTLING_S
+
+    def _grown(self, partitions: int) -> PynomalyError:
+        grown = (
+            f"topic {self._topic.name} must have the {len(self._topic.partitions)} partitions that the flow was "
+            f"started with, has {partitions}"
+        )
+        if self._reads_new:
+            return InputGrownError(f"{grown}: open it again to read all of them")
+        return StateError(
+            f"{grown}: series whose key now falls into another partition would begin anew; let the flow go on with "
+            "source.new_partitions: read, or start over with --reset-state"
+        )

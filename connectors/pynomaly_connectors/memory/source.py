@@ -47,6 +47,11 @@ class MemoryRecordSource:
         """A topic loses no partition."""
         return False
 
+    @property
+    def partitions_may_come(self) -> bool:
+        """A topic of this broker keeps its number of partitions."""
+        return False
+
     def partitions(self) -> list[str]:
         """Name the partitions that the topic has now."""
         return [f"{stream.name}:{stream.partition}" for stream in self._broker.streams(self._spec.topic)]

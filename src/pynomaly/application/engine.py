@@ -5,138 +5,31 @@ The same engine replays history and runs live. Nothing in it depends on where ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 
 import numpy as np
 
+from pynomaly.application.detection_result import DetectionResult, ScoredWindows
+from pynomaly.application.flow_plan import FlowPlan, Kernels
 from pynomaly.domain.adapted import AcceptedRows, AdaptedPart, PartContext
 from pynomaly.domain.error import RejectionError, StateError
 from pynomaly.domain.event import Event
 from pynomaly.domain.outcome import Outcomes, Reason
-from pynomaly.domain.plan import AdaptedSource, ScoringPlan
-from pynomaly.domain.recent_ids import MarkRepeats, RecentIds, mark_repeats
+from pynomaly.domain.plan import AdaptedSource
+from pynomaly.domain.recent_ids import RecentIds
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column, KeyColumn, RecordBatch, Stream
-from pynomaly.domain.rejection_limit import Excess, RejectionBreaker, RejectionLimits
+from pynomaly.domain.rejection_limit import Excess, RejectionBreaker
 from pynomaly.domain.report import Reporter
-from pynomaly.domain.scoring import ProcessKernel, Scoring
-from pynomaly.domain.series import Admission, Admitted, Eviction, SeriesIndex, SeriesKeys
-from pynomaly.domain.series.table import FindSlots, Rebuild, find_slots, rebuild
+from pynomaly.domain.scoring import Scoring
+from pynomaly.domain.series import Admitted, SeriesIndex, SeriesKeys
 from pynomaly.domain.state import StateImage, join, pack, split, unpack
-from pynomaly.domain.windows import ClosedWindows, WindowPlan, Windows
-from pynomaly.domain.windows.absorb import absorb
-from pynomaly.domain.windows.stream import AbsorbKernel
+from pynomaly.domain.windows import Windows
 
 _STATE_VERSION = 2
 _REJECTIONS = "rejections"
-
-
-@dataclass(frozen=True, slots=True)
-class FlowPlan:
-    """A flow, resolved: everything that decides about scores, outcomes and ids.
-
-    Parameters
-    ----------
-    name
-        Name of the flow; part of every id.
-    fields
-        Value columns of the records.
-    scoring
-        What is scored: the records, or the aggregates of their windows.
-    window
-        How records become windows; None scores the records themselves.
-    admission
-        How many series one stream may hold, and for how long.
-    fingerprint
-        Hash of all of this as the operator wrote it; state of another fingerprint is refused.
-    dedupe_horizon
-        How many of the last records' ids are remembered, to tell records that were sent twice; None looks for none.
-    rejections
-        How many records of a stream may be rejected before it stops; None: any number. In no fingerprint.
-    """
-
-    name: str
-    fields: tuple[str, ...]
-    scoring: ScoringPlan
-    window: WindowPlan | None = None
-    admission: Admission = field(default_factory=Admission)
-    fingerprint: str = ""
-    dedupe_horizon: int | None = None
-    rejections: RejectionLimits | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kernels:
-    """The machine code of one flow."""
-
-    process: ProcessKernel
-    find_slots: FindSlots = find_slots
-    absorb: AbsorbKernel = absorb
-    mark_repeats: MarkRepeats = mark_repeats
-    rebuild: Rebuild = rebuild
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredWindows:
-    """Windows that closed, the keys of their series (made when asked for), and what became of them."""
-
-    closed: ClosedWindows
-    series: Sequence[str]
-    outcomes: Outcomes
-
-    def until(self, offset: int) -> ScoredWindows:
-        """Return those that records before an offset closed."""
-        closed = self.closed.until(offset)
-        return ScoredWindows(closed, self.series[: len(closed)], self.outcomes.until(len(closed)))
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionResult:
-    """What became of one batch.
-
-    Parameters
-    ----------
-    batch
-        The records.
-    slot
-        ``(n,)`` series number of each accepted record; one number means one series within a batch only.
-    outcomes
-        One for each record.
-    events
-        What happened, by the offset of the record that caused it. Of one record's: its rejection, the series evicted
-        until then, its lateness, the models that took over, the anomalies; of several models their parts in the order
-        of the flow, of several windows those that end first, then those of the series that began first.
-    windows
-        Windows that the batch closed; None in a flow without windows.
-    stopped
-        Why nothing behind these records may be judged: the next one is beyond `FlowPlan.rejections`. They are then the
-        beginning of the batch, to be delivered, while no checkpoint of theirs or later ones may count. None: go on.
-    evicted
-        Series that the batch made the stream forget.
-    """
-
-    batch: RecordBatch
-    slot: Int64Column
-    outcomes: Outcomes
-    events: tuple[Event, ...]
-    windows: ScoredWindows | None = None
-    stopped: RejectionError | None = None
-    evicted: Mapping[Eviction, int] = field(default_factory=dict[Eviction, int])
-
-    def until(self, row: int, stopped: RejectionError) -> DetectionResult:
-        """Return what became of the records before a row, and why there are no more."""
-        offset = int(self.batch.offset[row])
-        return DetectionResult(
-            self.batch.slice(0, row),
-            self.slot[:row],
-            self.outcomes.until(row),
-            tuple(event for event in self.events if event.offset < offset),
-            None if self.windows is None else self.windows.until(offset),
-            stopped,
-            self.evicted,
-        )
 
 
 @dataclass(slots=True)

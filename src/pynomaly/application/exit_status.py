@@ -46,3 +46,16 @@ STATUS_OF_ERRORS: Final = (
 def exit_code_of(error: PynomalyError) -> int:
     """Return the exit status of a program that an error has stopped."""
     return next((status.code for status in STATUS_OF_ERRORS if isinstance(error, status.error)), BUG)
+
+
+#: What another start of the same flow over the same state and input would only repeat.
+_FOR_GOOD: Final = frozenset({os.EX_USAGE, os.EX_CONFIG, os.EX_NOINPUT, os.EX_DATAERR, os.EX_NOPERM})
+
+
+def may_mend(code: int, *, again: bool) -> bool:
+    """Whether starting the program again may mend what ended it; a negative code is the signal that killed it.
+
+    ``again`` says that it ended soon after such a restart: then what does not answer answered a moment ago, and may
+    answer again.
+    """
+    return code not in _FOR_GOOD and (again or code != os.EX_UNAVAILABLE)

@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from pynomaly.application.engine import DetectionResult, Engine
+from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.engine import Engine
 from pynomaly.application.telemetry import BatchProcessed, Telemetry
 from pynomaly.domain.event import ModelRefitFailed, ModelRefitted
 from pynomaly.domain.outcome import Level, Outcome, Reason

@@ -47,6 +47,9 @@ class PartitionReader(Protocol):
             When the input is gone or refuses us for good (an `AccessError`).
         TransientError
             When it has not answered for longer than the configured bound.
+        InputGrownError
+            When it has partitions that were not there at `RecordSource.partitions`, and the flow is to read them:
+            nothing is lost, the position stands behind the last record returned.
         """
         ...
 
@@ -69,6 +72,11 @@ class RecordSource(Protocol):
     @property
     def partitions_may_go(self) -> bool:
         """Whether a partition may be gone at a later start, as a file is that was archived; else that is an error."""
+        ...
+
+    @property
+    def partitions_may_come(self) -> bool:
+        """Whether a later start reads partitions that the saved state does not know; else that is an error."""
         ...
 
     def partitions(self) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
-from pynomaly.application.engine import DetectionResult, Engine, EngineFactory
+from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.engine import Engine, EngineFactory
 from pynomaly.application.ports import PartitionReader, RecordSource
 from pynomaly.domain.error import RejectionError
 from pynomaly.domain.record import RecordBatch

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import TypeVar
 
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
 from pynomaly.domain.outcome import Level, Reason
@@ -42,7 +44,7 @@ class Totals:
     delivered: dict[str, int]
     series: int
     newest_time_ns: int | None
-    skipped: dict[Stream, int] = field(default_factory=dict[Stream, int])
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
     evicted: dict[Eviction, int] = field(default_factory=dict[Eviction, int])
 
     @property
@@ -54,6 +56,35 @@ class Totals:
     def alert_count(self) -> int:
         """Alerts of all levels."""
         return sum(self.alerts.values())
+
+    def without_series(self) -> Totals:
+        """Return the counts of a process that is gone: its series are gone with it."""
+        return replace(self, series=0)
+
+
+def total_of(counts: Iterable[Totals]) -> Totals:
+    """Return the counts of several processes that share a flow, or of several runs of one process, as one."""
+    found = list(counts)
+    return Totals(
+        by_reason=_sums(each.by_reason for each in found),
+        windows=_sums(each.windows for each in found),
+        alerts=_sums(each.alerts for each in found),
+        delivered=_sums(each.delivered for each in found),
+        series=sum(each.series for each in found),
+        newest_time_ns=max((each.newest_time_ns for each in found if each.newest_time_ns is not None), default=None),
+        skipped=_sums(each.skipped for each in found),
+        evicted=_sums(each.evicted for each in found),
+    )
+
+
+KeyT = TypeVar("KeyT", Reason, Level, Eviction, str)
+
+
+def _sums(counts: Iterable[Mapping[KeyT, int]]) -> dict[KeyT, int]:
+    sums: Counter[KeyT] = Counter()
+    for each in counts:
+        sums.update(each)
+    return dict(sorted(sums.items()))
 
 
 class Tally(NoTelemetry):
@@ -67,7 +98,7 @@ class Tally(NoTelemetry):
         self._delivered: Counter[str] = Counter()
         self._evicted: Counter[Eviction] = Counter()
         self._series: dict[Stream, int] = {}
-        self._skipped: Counter[Stream] = Counter()
+        self._skipped: Counter[str] = Counter()
         self._newest_time_ns: int | None = None
 
     def batch_processed(self, batch: BatchProcessed) -> None:
@@ -82,7 +113,7 @@ class Tally(NoTelemetry):
     def records_skipped(self, stream: Stream, count: int) -> None:
         """Count what was lost."""
         with self._lock:
-            self._skipped[stream] += count
+            self._skipped[str(stream)] += count
 
     def series_counted(self, stream: Stream, count: int) -> None:
         """Remember the number of series of a stream."""
@@ -104,7 +135,7 @@ class Tally(NoTelemetry):
                 delivered=dict(self._delivered),
                 series=sum(self._series.values()),
                 newest_time_ns=self._newest_time_ns,
-                skipped=dict(sorted(self._skipped.items(), key=lambda entry: str(entry[0]))),
+                skipped=dict(sorted(self._skipped.items())),
                 evicted={cause: count for cause, count in self._evicted.items() if count},
             )
 

@@ -102,3 +102,7 @@ class DeliveryError(TransientError):
     def __init__(self, text: str, messages: int = 1) -> None:
         self.messages = messages
         super().__init__(text)
+
+
+class InputGrownError(TransientError):
+    """The input was given partitions that the flow shall read: opening it again finds them."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.evaluate import Span
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import NoTime

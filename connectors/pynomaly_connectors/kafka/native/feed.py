@@ -68,7 +68,8 @@ class NativeFeed:
         self._source = source
         self._clock = clock
         self._trouble = Trouble(source, clock)
-        self._watch = TopicWatch(source, topic, clock, bounded=bounded)
+        reads_new = source.new_partitions == "read"
+        self._watch = TopicWatch(source, topic, clock, bounded=bounded, reads_new=reads_new)
         settings = _divided(consumer_settings(source), len(topic.partitions))
         self._consumer = NativeConsumer(settings, self._told, self._committed, _log_line, kernels)
         self._ends: dict[int, int] = {}

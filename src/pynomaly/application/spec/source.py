@@ -49,6 +49,8 @@ class KafkaSource(KafkaConnection):
     """Where the first start begins: `earliest`, `latest`, an offset of every partition, offsets by partition (the
     others from their first record), or a moment: the first record with that timestamp or a later one. Found once and
     kept with the state; partitions that are added later are read from their first record."""
+    new_partitions: Literal["stop", "read"] = "stop"
+    """When the topic is given partitions: `stop` (series would move to them and begin anew), or `read` them too."""
     out_of_range: Literal["fail", "earliest", "latest"] = "fail"
     """What to do when retention has deleted the next record before it was read: stop, or go on at the first record
     that is left, or behind the last one. What is skipped is logged, counted and kept with the state."""

@@ -106,8 +106,8 @@ LAG: Final = Metric(
     "records",
     ("flow", "stream"),
     "Records of a stream that wait to be read.",
-    "Grows for minutes: more comes in than is judged. Choose cheaper detectors, raise source.batch_records, or split "
-    "the topic into several with a flow each: a flow is one process, which reads all partitions.",
+    "Grows for minutes: more comes in than is judged. Choose cheaper detectors, raise source.batch_records, or run the "
+    "flow with --shards, which reads the partitions in several processes.",
 )
 SKIPPED: Final = Metric(
     "pynomaly_skipped_records_total",
@@ -249,6 +249,26 @@ CATALOGUE: Final = (
     DELIVERY_SECONDS,
     REFITS,
 )
+
+SHARD_UP: Final = Metric(
+    "pynomaly_shard_up",
+    "gauge",
+    "1",
+    ("flow", "shard"),
+    "1 while a shard runs and answers, else 0.",
+    "0 for longer than a restart takes: look in the log for shard_ended with that shard.",
+)
+SHARD_RESTARTS: Final = Metric(
+    "pynomaly_shard_restarts_total",
+    "counter",
+    "restarts",
+    ("flow", "shard"),
+    "How often the supervisor has started a shard again.",
+    "Grows: the shard crashes and resumes; shard_ended in the log says with which status. Six in a row stop them all.",
+)
+
+#: What the supervisor of `pynomaly run --shards` adds to the metrics of the shards.
+SUPERVISOR_METRICS: Final = (SHARD_UP, SHARD_RESTARTS)
 
 #: What the Prometheus client library tells of every process, on Linux only.
 PROCESS_METRICS: Final = (

@@ -27,7 +27,12 @@ _NUMBER: Final[Mapping[LogLevel, int]] = {
 }
 
 
-def configure_logs(level: LogLevel = "info", form: LogForm = "auto", stream: TextIO | None = None) -> None:
+def configure_logs(
+    level: LogLevel = "info",
+    form: LogForm = "auto",
+    stream: TextIO | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> None:
     """Send every log line of this process, the standard library's ones included, to one stream.
 
     Call once at start; a second call replaces the first.
@@ -40,28 +45,37 @@ def configure_logs(level: LogLevel = "info", form: LogForm = "auto", stream: Tex
         `json` for machines, `console` for people, `auto` for people where the stream is a terminal.
     stream
         Standard error by default: standard output belongs to results.
+    facts
+        Stand on every line, as which process of several has written it.
     """
+    always = _facts({} if facts is None else facts)
     where = sys.stderr if stream is None else stream
     for_people = form == "console" or (form == "auto" and where.isatty())
     handler = logging.StreamHandler(where)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(where, for_people)],
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_facts()],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *always],
         )
     )
     logging.basicConfig(level=_NUMBER[level], handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     structlog.configure(
-        processors=[*_facts(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*always, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(_NUMBER[level]),
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
 
 
-def _facts() -> list[Processor]:
+def _facts(facts: Mapping[str, str]) -> list[Processor]:
     """Return what is added to every line, whoever wrote it."""
+
+    def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.update(facts)
+        return event
+
     return [
+        add,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,

@@ -10,6 +10,7 @@ from pynomaly.infrastructure.telemetry.catalogue import (
     MAX_STREAM_LABELS,
     OTHER_STREAMS,
     PROCESS_METRICS,
+    SUPERVISOR_METRICS,
     Metric,
 )
 
@@ -27,20 +28,36 @@ Labels: `flow` is the flow's name; `stream` is `topic[partition]`, or a file's p
 
 A histogram `x` has the time series `x_bucket`, `x_sum` and `x_count`. Counters start at 0 with the process: use
 `rate()` or `increase()`.
+
+Under `pynomaly run --shards` one address serves the metrics of all shards, and each has the label `shard` besides.
+"""
+
+_SHARDS = """\
+## Of the shards
+
+Only under `pynomaly run --shards`.
 """
 
 _PROCESS = """\
 ## Of the process
 
 On Linux, as the Prometheus client library gives them for every program. To choose those of one flow:
-`process_resident_memory_bytes * on (job, instance) group_left (flow) pynomaly_build_info{flow="…"}`.
+`process_resident_memory_bytes * on (job, instance, shard) group_left (flow) pynomaly_build_info{flow="…"}`.
 """
 
 
 def metrics_page() -> str:
     """Return the page as Markdown."""
     return "\n".join(
-        [_HEAD, "## Of the flow\n", *_table(CATALOGUE), _PROCESS, *_table(PROCESS_METRICS)],
+        [
+            _HEAD,
+            "## Of the flow\n",
+            *_table(CATALOGUE),
+            _SHARDS,
+            *_table(SUPERVISOR_METRICS),
+            _PROCESS,
+            *_table(PROCESS_METRICS),
+        ],
     )
 
 

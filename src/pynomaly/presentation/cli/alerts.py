@@ -142,7 +142,7 @@ def _filter(least: AlertLevel, pattern: str | None, from_ns: int | None) -> Call
 
 def _reader(sink: SinkSpec, position: Path | None, start: str, *, once: bool, until_end: bool) -> AlertReader:
     from pynomaly.application.alert_reader import AlertReader, AlertReading
-    from pynomaly.bootstrap import event_log
+    from pynomaly.operations import event_log
     from pynomaly_connectors.codecs.cloudevents_reading import read_event
 
     saved = None if position is None or not position.exists() else position.read_bytes()

@@ -35,7 +35,7 @@ def counts_as_json(flow: str, fingerprint: str, totals: Totals, seconds: float) 
         "windows": {reason.label: count for reason, count in totals.windows.items()},
         "evicted": {cause.label: count for cause, count in totals.evicted.items()},
         "alerts": {level.label: count for level, count in totals.alerts.items()},
-        "skipped": {str(stream): count for stream, count in totals.skipped.items()},
+        "skipped": totals.skipped,
     }
 
 

@@ -31,8 +31,8 @@ def list_letters(
     The whole topic or file is read. After a crash some letters may be there twice, and are counted twice.
     """
     from pynomaly.application.dead_letter_summary import summarise
-    from pynomaly.bootstrap import dead_letters_of
     from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.operations import dead_letters_of
     from pynomaly.presentation.cli.result import print_json
 
     spec = load_flow(flow, environment())
@@ -63,9 +63,9 @@ def show_letter(
 ) -> None:
     """Show one dead letter: why, from where, key, headers and bytes. With --json bytes are base64."""
     from pynomaly.application.redrive import Selection
-    from pynomaly.bootstrap import dead_letters_of
     from pynomaly.domain.error import ConfigError, MissingInputError, Problem
     from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.operations import dead_letters_of
     from pynomaly.presentation.cli.result import print_json
 
     spec = load_flow(flow, environment())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.application.engine import DetectionResult
+from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.replay import replay
 from pynomaly.bootstrap import Services
 from pynomaly.domain.event import AnomalyDetected

@@ -41,9 +41,9 @@ def redrive_letters(
     interrupted is simply started again. Records that were not kept whole are left out.
     """
     from pynomaly.application.redrive import Bounds, Rehearsal, Target, redrive
-    from pynomaly.bootstrap import dead_letters_of, redrive_target_of
     from pynomaly.infrastructure.flow_file import load_flow
     from pynomaly.infrastructure.redrive_ledger import SqliteRedriveLedger
+    from pynomaly.operations import dead_letters_of, redrive_target_of
 
     spec = load_flow(flow, environment())
     selection = selection_of(spec.flow, reason, first, last)

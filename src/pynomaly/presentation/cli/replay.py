@@ -15,7 +15,7 @@ from pynomaly.presentation.cli.parameter import AsJson, FlowFile
 from pynomaly.presentation.cli.replay_range import FromOption, ToOption
 
 if TYPE_CHECKING:
-    from pynomaly.application.engine import DetectionResult
+    from pynomaly.application.detection_result import DetectionResult
     from pynomaly.application.ports import RecordSource
     from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Totals

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,15 +17,17 @@ from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile, StateFolderOption, default_state_folder
 
 if TYPE_CHECKING:
+    from pynomaly.application.shard import Shard
     from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Tally
     from pynomaly.application.telemetry import Telemetry
     from pynomaly.bootstrap import Services
+    from pynomaly.presentation.cli.run_orders import RunOrders
     from pynomaly.presentation.cli.run_report import RunReport
     from pynomaly_flows.engine_step import Trace
 
 _LOGGER: Final = "pynomaly.run"
-_MARGIN_S: Final = 60.0
+MARGIN_S: Final = 60.0
 
 
 class LogLevel(StrEnum):
@@ -66,6 +69,18 @@ def run_flow(
             metavar="HOST:PORT", help="Serve /metrics and /healthz there, whatever the flow says.", show_default=False
         ),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, metavar="N", help="Divide the partitions among N processes.", show_default=False),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Be process K (from 0) of N, where something else starts and restarts them.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a flow: read, judge, alert and keep state until the input ends or somebody stops it.
@@ -73,37 +88,79 @@ def run_flow(
     SIGTERM and SIGINT drain it: what was read is finished and saved, and the exit status is 0. The next run goes on
     exactly there.
     """
+    from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.presentation.cli.run_orders import RunOrders
+
+    spec, own = load_flow(flow, environment()), _own_shard(shard, shards)
+    folder = default_state_folder(spec.flow) if state is None else state
+    _refuse_mixed_output(spec, as_json=as_json)
+    listen = spec.metrics.listen if metrics is None else metrics
+    orders = RunOrders(flow, folder, until_end, reset_state, log_level.value, log_format.value, listen, as_json)
+    _refuse_second_instance(folder, own)
+    if shards is not None:
+        from pynomaly.presentation.cli.shards import run_shards
+
+        raise typer.Exit(run_shards(spec, orders, shards))
+    _run_here(spec, orders, own)
+
+
+def _run_here(spec: FlowSpec, orders: RunOrders, own: Shard | None) -> None:
+    from pynomaly.application.spec.shard_files import with_own_files
     from pynomaly.application.tally import Tally
     from pynomaly.bootstrap import services_of
-    from pynomaly.infrastructure.flow_file import load_flow
     from pynomaly.infrastructure.telemetry.logs import configure_logs
     from pynomaly.presentation.cli.run_report import RunReport, print_report
     from pynomaly_flows.live import LiveOptions, run_live
+    from pynomaly_flows.shard_folders import shard_folder
 
-    configure_logs(log_level.value, log_format.value)
-    services = services_of(load_flow(flow, environment()))
-    folder = default_state_folder(services.plan.name) if state is None else state
-    _refuse_mixed_output(services, as_json=as_json)
-    report, tally = RunReport.begin(services, folder, reset_state=reset_state), Tally()
-    _announce(services, report)
-    _load_kernels(services)
+    configure_logs(orders.log_level, orders.log_format)
+    services = services_of(spec if own is None else with_own_files(spec, own))
+    folder = shard_folder(orders.state, own).root
+    report, tally = RunReport.begin(services, folder, reset_state=orders.reset_state), Tally()
+    announce(services, report)
+    load_kernels_of(services)
     started_s = perf_counter()
-    listen = services.spec.metrics.listen if metrics is None else metrics
-    with _tracing(services.plan.name) as trace, _listeners(services, tally, listen) as telemetry:
-        run_live(services, telemetry, LiveOptions(folder, until_end=until_end, reset_state=reset_state), trace)
-    print_report(report.end(tally.totals(), perf_counter() - started_s), as_json=as_json)
+    options = LiveOptions(orders.state, until_end=orders.until_end, reset_state=orders.reset_state, shard=own)
+    with tracing_of(spec.flow) as trace, listeners(services, tally, orders.listen, _say_served) as telemetry:
+        run_live(services, telemetry, options, trace)
+    print_report(report.end(tally.totals(), perf_counter() - started_s), as_json=orders.as_json)
 
 
-def _refuse_mixed_output(services: Services, *, as_json: bool) -> None:
+def _own_shard(written: str | None, shards: int | None) -> Shard | None:
+    from pynomaly.application.shard import Shard
+    from pynomaly.domain.error import ConfigError, Problem
+
+    if written is not None and shards is not None:
+        raise ConfigError(Problem("--shard", "must not be given with --shards, which starts all of them"))
+    return None if written is None else Shard.parse(written)
+
+
+def _refuse_second_instance(folder: Path, own: Shard | None) -> None:
+    """Look at the lock before anything heavy is loaded, and say at once what would be said later."""
+    from pynomaly_flows.folder_lock import check_free
+
+    check_free(folder, shared=own is not None)
+    if own is not None:
+        check_free(folder / own.name)
+
+
+def _say_served(url: str) -> None:
+    import structlog
+
+    structlog.get_logger(_LOGGER).info("metrics_served", url=f"{url}/metrics")
+
+
+def _refuse_mixed_output(spec: FlowSpec, *, as_json: bool) -> None:
     from pynomaly.application.spec.sink import TerminalSink
     from pynomaly.domain.error import ConfigError, Problem
 
-    if as_json and isinstance(services.spec.output.alerts, TerminalSink):
+    if as_json and isinstance(spec.output.alerts, TerminalSink):
         rule = "must not be the terminal with --json, which writes there too: send the alerts to a file"
         raise ConfigError(Problem("output.alerts", rule))
 
 
-def _announce(services: Services, report: RunReport) -> None:
+def announce(services: Services, report: RunReport) -> None:
+    """Log what is about to run."""
     import structlog
 
     structlog.get_logger(_LOGGER).info(
@@ -116,7 +173,7 @@ def _announce(services: Services, report: RunReport) -> None:
     )
 
 
-def _load_kernels(services: Services) -> None:
+def load_kernels_of(services: Services) -> None:
     """Compile before the first record comes: it is the one long wait, and someone may be watching."""
     from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
     from pynomaly.presentation.cli.patience import say_if_long
@@ -126,7 +183,7 @@ def _load_kernels(services: Services) -> None:
 
 
 @contextmanager
-def _tracing(flow: str) -> Generator[Trace]:
+def tracing_of(flow: str) -> Generator[Trace]:
     """Send a span for each batch where the OTEL_* variables say, for the length of a block."""
     from pynomaly.infrastructure.telemetry.tracing import batch_span, tracing_from
 
@@ -138,12 +195,11 @@ def _tracing(flow: str) -> Generator[Trace]:
 
 
 @contextmanager
-def _listeners(services: Services, tally: Tally, listen: str) -> Generator[Telemetry]:
-    """Serve metrics for the length of a block, if an address is given."""
+def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[str], None]) -> Generator[Telemetry]:
+    """Serve metrics for the length of a block, if an address is given; tell where, as `http://host:port`."""
     if not listen:
         yield tally
         return
-    import structlog
     from prometheus_client import CollectorRegistry
 
     from pynomaly.application.tally import Tee
@@ -151,7 +207,7 @@ def _listeners(services: Services, tally: Tally, listen: str) -> Generator[Telem
     from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
     from pynomaly.infrastructure.telemetry.metrics import PrometheusTelemetry
 
-    registry, heartbeat = CollectorRegistry(), Heartbeat(_longest_wait_s(services.spec) + _MARGIN_S)
+    registry, heartbeat = CollectorRegistry(), Heartbeat(longest_wait_s(services.spec) + MARGIN_S)
     prometheus = PrometheusTelemetry(
         services.plan.name,
         registry,
@@ -161,11 +217,11 @@ def _listeners(services: Services, tally: Tally, listen: str) -> Generator[Telem
         refitted_parts=_refitted_parts(services),
     )
     with MetricsEndpoint(listen, registry, heartbeat.problem) as endpoint:
-        structlog.get_logger(_LOGGER).info("metrics_served", url=f"{endpoint.url}/metrics")
+        serving(endpoint.url)
         yield Tee(tally, prometheus)
 
 
-def _longest_wait_s(spec: FlowSpec) -> float:
+def longest_wait_s(spec: FlowSpec) -> float:
     """Return how long a flow that is well may stand still: for a broker, or for fits that stand in one queue."""
     from pynomaly.application.spec.detect import PyodPart
     from pynomaly.application.spec.sink import KafkaSink

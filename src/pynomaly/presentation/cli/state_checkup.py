@@ -14,6 +14,7 @@ from typing import Final
 
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.presentation.cli.finding import Finding, fail, ok, warn
+from pynomaly_flows.shard_folders import state_folders
 from pynomaly_flows.state_folder import StateFolder
 
 _FEW_BYTES: Final = 500_000_000
@@ -22,15 +23,21 @@ _WAYS_OUT: Final = "restore the folder from a backup, or start over with --reset
 
 def examine_state(root: Path, spec: FlowSpec | None) -> list[Finding]:
     """Return what there is to say of a state folder, and whether it is the flow's."""
-    return list(_findings(StateFolder(root), spec))
+    return list(_findings(root, spec))
 
 
-def _findings(folder: StateFolder, spec: FlowSpec | None) -> Iterator[Finding]:
+def _findings(root: Path, spec: FlowSpec | None) -> Iterator[Finding]:
+    folder = StateFolder(root)
     nearest = next(place for place in (folder.root, *folder.root.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         yield fail("state", f"{folder.root} must be a writable folder, was not", f"look at {nearest}")
         return
     yield _room(folder.root, nearest)
+    for each in state_folders(root):
+        yield from _of_folder(each, spec)
+
+
+def _of_folder(folder: StateFolder, spec: FlowSpec | None) -> Iterator[Finding]:
     if not folder.recovery.exists():
         yield ok("state", f"{folder.root} holds none: the flow will start from the beginning")
     elif _in_use(folder.root / "lock"):

@@ -46,8 +46,8 @@ def create_topics(
     """
     from pynomaly.application.topics import TopicOptions
     from pynomaly.application.topics import create_topics as create
-    from pynomaly.bootstrap import needed_topics_of
     from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.operations import needed_topics_of
     from pynomaly.presentation.cli.result import print_json, print_text
 
     needed = needed_topics_of(load_flow(flow, environment()), with_input=with_input)

@@ -1,0 +1,160 @@
+"""One process over all partitions against two shards over half of them each, from records already in memory.
+
+No broker takes CPU from them, and nothing but the flow is measured: each process fills its in-memory topic, loads its
+kernels and says that it is ready; then all run at once, to the end, with checkpoints and verified alerts. A second
+figure is what a flow takes while nothing comes in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from row import Row
+
+from pynomaly.application.shard import Shard
+from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.application.telemetry import NoTelemetry
+from pynomaly.bootstrap import services_of
+from pynomaly_connectors.memory import broker
+from pynomaly_flows.live import LiveOptions, run_live
+
+_PARTITIONS = 4
+_SERIES = 1_000
+_IDLE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the processes of one run took together [CPU s], and until the last one ended [s]."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def shard_rows(rounds: int, records: int) -> list[Row]:
+    """Measure one process and two shards in turns, and a flow that has nothing to do."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = count()
+
+        def run(shards: int) -> Cost:
+            return _run(Path(folder) / str(next(runs)), shards, records)
+
+        run(1)  # fills the cache of kernels
+        pairs = [(run(1), run(2)) for _ in range(rounds)]
+        idle = [_idle(Path(folder) / str(next(runs))) for _ in range(rounds)]
+    raw: dict[str, object] = {"one": [asdict(one) for one, _ in pairs], "two": [asdict(two) for _, two in pairs]}
+    cpu = [median(pair[side].cpu_s for pair in pairs) for side in range(2)]
+    wall = [median(pair[side].wall_s for pair in pairs) for side in range(2)]
+    million = records / 1e6
+    one = "one process"
+    return [
+        Row("two shards [us CPU/record]", cpu[1] / million, cpu[1] / cpu[0], 1.1, cpu[0] / million, one, True, raw),
+        Row("two shards [M records/s]", million / wall[1], wall[0] / wall[1], 1.8, million / wall[0], one, raw=raw),
+        Row("a flow without input [% of a core]", median(idle), median(idle), 2.0, at_most=True, raw={"runs": idle}),
+    ]
+
+
+def _run(folder: Path, shards: int, records: int) -> Cost:
+    folder.mkdir()
+    with ExitStack() as held:
+        processes = [held.enter_context(_process(folder, shard, records)) for shard in Shard.all_of(shards)]
+        for process in processes:
+            _line(process)
+        since = time.perf_counter()
+        for process in processes:
+            _stdin(process)
+        costs = [json.loads(_line(process)) for process in processes]
+        wall_s = time.perf_counter() - since
+    return Cost(sum(costs), wall_s)
+
+
+def _idle(folder: Path) -> float:
+    """Return the share of a core that a flow over empty partitions takes [%]."""
+    folder.mkdir()
+    with _process(folder, Shard(0, 1), 0) as process:
+        _line(process)
+        _stdin(process)
+        cpu_s = float(_line(process))
+    return 100 * cpu_s / _IDLE_S
+
+
+def _process(folder: Path, shard: Shard, records: int) -> subprocess.Popen[str]:
+    command = [sys.executable, str(Path(__file__)), str(folder), str(shard), str(records)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    if process.stdout is None or not (line := process.stdout.readline()):
+        raise RuntimeError(f"{process.args} must answer, ended")
+    return line
+
+
+def _stdin(process: subprocess.Popen[str]) -> None:
+    if process.stdin is not None:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+
+def _spec() -> FlowSpec:
+    return FlowSpec.model_validate(
+        {
+            "flow": "benchmark",
+            "source": {"kind": "memory", "topic": "readings"},
+            "record": {"time": {"field": "ts", "format": "ms"}, "series": ["series"], "values": ["value"]},
+            "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 50}}],
+            "output": {"alerts": {"kind": "memory", "topic": "alerts"}},
+            "checkpoint": {"every": "10s"},
+        }
+    )
+
+
+def _fill(shard: Shard, records: int) -> None:
+    """Append the records of a shard's partitions; a series stays in its partition."""
+    topic = broker()
+    topic.create_topic("readings", _PARTITIONS)
+    values = np.random.default_rng(7).normal(20.0, 1.0, records)
+    for number, value in enumerate(values.tolist()):
+        series = number % _SERIES
+        partition = series % _PARTITIONS
+        if shard.owns(f"readings:{partition}"):
+            time_ms = 1_700_000_000_000 + number
+            payload = f'{{"ts":{time_ms},"series":"s-{series:04d}","value":{value:.4f}}}'
+            topic.append("readings", payload.encode(), partition=partition)
+
+
+def _main(arguments: Sequence[str]) -> None:
+    """Be one process: prepare, wait for the word, run, and print the CPU seconds that the run took."""
+    folder, shard, records = Path(arguments[0]), Shard.parse(arguments[1]), int(arguments[2])
+    services = services_of(_spec())
+    _fill(shard, 100)
+    run_live(services, NoTelemetry(), LiveOptions(folder / f"warm-{shard.index}", until_end=True))  # loads kernels
+    _fill(shard, records)
+    options = LiveOptions(folder / "state", until_end=records > 0, shard=shard)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if records == 0:
+        _stop_after(_IDLE_S)
+    since = time.process_time()
+    run_live(services, NoTelemetry(), options)
+    print(time.process_time() - since, flush=True)
+
+
+def _stop_after(seconds: float) -> None:
+    """Ask this process to drain after a while."""
+    subprocess.Popen([sys.executable, "-c", f"import os, time; time.sleep({seconds}); os.kill({os.getpid()}, 15)"])
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Processes of the operating system: kept running, stopped, and never left behind."""

@@ -1,0 +1,183 @@
+"""One flow in one process, in shards, on a Bytewax cluster of changing size: one alert set, through kills and drains.
+
+The truth is an uninterrupted run of one process over the same topic, with a state and outputs of its own.
+
+CI: 2,000 records/s until the last stop. ``E2E_SIZE=full``: 20,000 records/s.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from brokers.kafka_topics import KafkaTopics, until
+from e2e.flow_runs import TALKATIVE, FlowRuns
+from e2e.job import Job, Program
+from e2e.size import size
+from e2e.traffic import PacedSender, Traffic, spread
+from e2e.verifier import assert_one_outcome_each, durable_epoch, lines, offsets, order_by_key, without_repeats
+
+_RATE = size(2_000, 20_000)
+_LONGEST_S = 300
+_SERIES = 40
+_PARTITIONS = 4
+_STEPS = _RATE * _LONGEST_S // _SERIES
+_SHARDS = 2
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(size(300, 1_200))]
+
+
+@pytest.fixture
+def flow(kafka: KafkaTopics, program: Program, tmp_path: Path, unique_name: Callable[[str], str]) -> FlowRuns:
+    """A flow over an empty topic of four partitions, for runs of every kind."""
+    runs = FlowRuns.of("kafka", {"alert": TALKATIVE}, program, kafka, tmp_path / "flow.yaml", unique_name("readings"))
+    runs.create_topics(_PARTITIONS, ("whole", "sharded", "cluster"))
+    return runs
+
+
+@contextmanager
+def _producing(flow: FlowRuns) -> Iterator[None]:
+    """Send readings, a spike in every 1,000, for the length of a block."""
+    spikes = spread(_STEPS * _SERIES // 1_000, range(_STEPS), _SERIES)
+    sender = PacedSender(flow.bootstrap, flow.readings, Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records(), _RATE)
+    sender.start()
+    try:
+        yield
+    finally:
+        sender.stop()
+
+
+def _shard_folders(flow: FlowRuns) -> list[Path]:
+    return [flow.state("sharded") / f"shard-{index}-of-{_SHARDS}" for index in range(_SHARDS)]
+
+
+def _shard_outcomes(flow: FlowRuns) -> list[Path]:
+    whole = flow.outcomes("sharded")
+    return [whole.with_name(f"{whole.stem}.shard-{index}-of-{_SHARDS}.jsonl") for index in range(_SHARDS)]
+
+
+def _await_new_epochs(flow: FlowRuns, job: Job) -> None:
+    """Wait until every shard's store shows a durable epoch that was not there before."""
+    before = [durable_epoch(folder) for folder in _shard_folders(flow)]
+
+    def all_new() -> bool:
+        assert job.alive, job.err
+        return all(durable_epoch(folder) != was for folder, was in zip(_shard_folders(flow), before, strict=True))
+
+    until(all_new, "every shard has a new durable epoch", 60.0)
+
+
+def _start_shards(flow: FlowRuns, *arguments: str) -> Job:
+    return flow.start("sharded", "--shards", str(_SHARDS), *arguments)
+
+
+def _assert_shards_equal_whole(flow: FlowRuns) -> int:
+    """Compare what the shards wrote with the uninterrupted run; return the number of repeated alerts."""
+    flow.finish("whole")
+    repeated, expected = flow.alerted("sharded"), flow.alerted("whole")
+    assert len(expected) >= 20, f"{len(expected)} alerts prove little"
+    assert without_repeats(repeated) == without_repeats(expected)
+    assert order_by_key(repeated) == order_by_key(expected)
+    found = [line for path in _shard_outcomes(flow) for line in path.read_bytes().splitlines()]
+    assert sorted(found) == sorted(flow.outcomes("whole").read_bytes().splitlines())
+    assert_one_outcome_each(lines(flow.outcomes("whole")), offsets(flow.bootstrap, flow.readings))
+    return len(repeated) - len(expected)
+
+
+def _shard_processes(job: Job) -> dict[str, psutil.Process]:
+    """Return the shards' processes by the number of the shard."""
+    found = {}
+    for process in job.children():
+        command = ""
+        with suppress(psutil.Error):  # it may have ended meanwhile
+            command = " ".join(process.cmdline())
+        for index in range(_SHARDS):
+            if f'"index":{index},' in command:
+                found[str(index)] = process
+    return found
+
+
+def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns) -> None:
+    """A killed shard is started again, a killed supervisor leaves nobody behind, a drained one ends with 0."""
+    with _producing(flow):
+        job = _start_shards(flow)
+        _await_new_epochs(flow, job)
+        victim = _shard_processes(job)["1"]
+        victim.kill()
+        until(lambda: _shard_processes(job).get("1", victim).pid != victim.pid, "the killed shard runs again", 60.0)
+        _await_new_epochs(flow, job)
+        shards = _shard_processes(job)
+        assert len(shards) == _SHARDS
+        psutil.Process(job.pid).kill()
+        psutil.wait_procs(shards.values(), timeout=5.0)
+        assert not [process for process in shards.values() if process.is_running()], "no shard outlives its supervisor"
+        assert job.wait().code == -signal.SIGKILL
+
+        again = _start_shards(flow)
+        _await_new_epochs(flow, again)
+        assert again.terminate().succeeded().seconds < 10.0
+    _start_shards(flow, "--until-end").wait().succeeded()
+    repeats = _assert_shards_equal_whole(flow)
+    print(f"a killed shard, a killed supervisor: {repeats} alerts were repeated")  # noqa: T201
+
+
+class _Cluster:
+    """Processes of `python -m bytewax.run` on one state folder."""
+
+    def __init__(self, flow: FlowRuns, processes: int, *, until_end: bool) -> None:
+        state = flow.state("cluster")
+        program, environment = flow.program, flow.environment("cluster")
+        prepare = ("-m", "pynomaly_flows.target", "prepare", str(flow.file), str(state))
+        program.start_python(*prepare, **environment).wait().succeeded()
+        target = f"pynomaly_flows.target:flow({str(flow.file)!r}, {str(state)!r}, until_end={until_end})"
+        command = ("-m", "bytewax.run", target, "-r", str(state / "recovery"), "-s", "1", "-b", "0")
+        addresses = ";".join(f"127.0.0.1:{port}" for port in _free_ports(processes))
+        self.jobs = [
+            program.start_python(*command, "-i", str(index), "-a", addresses, **environment)
+            for index in range(processes)
+        ]
+
+    def drain(self) -> None:
+        """Ask all to stop as an orchestrator does, and wait."""
+        for job in self.jobs:
+            psutil.Process(job.pid).terminate()
+        self.wait()
+
+    def wait(self) -> None:
+        for job in self.jobs:
+            job.wait().succeeded()
+
+
+def _workers(flow: FlowRuns) -> list[int]:
+    """Return how many workers each start on the cluster's store had."""
+    with closing(sqlite3.connect(flow.state("cluster") / "recovery" / "part-0.sqlite3")) as store:
+        return [count for (count,) in store.execute("SELECT worker_count FROM exs ORDER BY ex_num")]
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]
+
+
+def test_every_way_of_running_gives_the_same_alerts(flow: FlowRuns) -> None:
+    """A cluster drained and rescaled 1 -> 2 -> 4 -> 1 and two shards give the alerts and outcomes of one process."""
+    with _producing(flow):
+        for processes in (1, 2, 4):
+            cluster = _Cluster(flow, processes, until_end=False)
+            flow.await_new_epoch(cluster.jobs[0], "cluster")
+            time.sleep(0.3)  # into the next epoch: when exactly must not matter
+            cluster.drain()
+    _Cluster(flow, 1, until_end=True).wait()
+    assert _workers(flow) == [1, 2, 4, 1]
+    _start_shards(flow, "--until-end").wait().succeeded()
+    assert _assert_shards_equal_whole(flow) == 0
+    assert flow.assert_equal("cluster", "whole", least_alerts=20) == 0
