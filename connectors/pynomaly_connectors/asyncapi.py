@@ -38,11 +38,15 @@ _DEAD_LETTER: Final = {
     "__connect.errors.topic": "Where the record came from.",
     "__connect.errors.partition": "Its partition.",
     "__connect.errors.offset": "Its offset.",
-    "__connect.errors.stage": "Always VALUE_CONVERTER.",
+    "__connect.errors.connector.name": "Name of the flow.",
+    "__connect.errors.task.id": "The partition.",
+    "__connect.errors.stage": "VALUE_CONVERTER, or TASK_PUT for a record that was decoded.",
+    "__connect.errors.class.name": "What refused the record.",
     "__connect.errors.exception.class.name": "Class of the error.",
     "__connect.errors.exception.message": "What is wrong with the record.",
     "pynomaly.reason": "The same as one word.",
     "pynomaly.flow": "Name of the flow.",
+    "pynomaly.id": "Equal for equal dead letters: keep one of each.",
     "ce_id": "Equal for equal dead letters: keep one of each.",
 }
 _Channel = SinkSpec | KafkaSource | MemorySource | FileSource | DatasetSource

@@ -33,7 +33,7 @@ from pynomaly_connectors.asyncapi import asyncapi_document
 from pynomaly_connectors.codecs.cloudevents import encode, structured
 
 REGISTRY: Final = {"url": "http://127.0.0.1:8081"}
-KAFKA: Final = {"kind": "kafka", "bootstrap": "one:9092,two:9092"}
+KAFKA: Final = {"kind": "kafka", "bootstrap": "localhost:9092,[::1]:9092"}
 PLACE: Final = Stream("readings", 1)
 HOUR_NS: Final = 3_600_000_000_000
 EVENTS: Final[list[Event]] = [
@@ -176,7 +176,7 @@ def test_registries_and_topics_are_named() -> None:
     document = _document("avro")
     alerts = document["channels"]["alerts"]
     server = document["servers"][alerts["servers"][0]["$ref"].rpartition("/")[2]]
-    assert (server["host"], server["bindings"]["kafka"]["schemaRegistryUrl"]) == ("one:9092", REGISTRY["url"])
+    assert (server["host"], server["bindings"]["kafka"]["schemaRegistryUrl"]) == ("localhost:9092", REGISTRY["url"])
     assert alerts["address"] == "alerts"
     message = document["components"]["messages"]["AnomalyDetected"]
     assert message["contentType"] == "application/avro"

@@ -889,7 +889,7 @@ def test_explanation_names_everything() -> None:
         "Late records go to the terminal.",
         "Outcomes of records and windows that are not normal go to file o.jsonl.",
         "Metrics for Prometheus are served at http://localhost:1/metrics.",
-        "every 90s.",
+        "every 90s, or less often to spend at most 5% on it",
         f"{bytes_per_series(flow):,} bytes a series; at most 10 series",
         "further ones are rejected.\n  A series is forgotten when its partition has gone on for 6m without it.",
         flow.fingerprint(),

@@ -14,7 +14,7 @@ REGISTRY = {"url": "https://registry:8081"}
 
 
 def _tree(source: dict[str, Any], alerts: dict[str, Any], **outputs: Any) -> dict[str, Any]:
-    kafka = {"kind": "kafka", "bootstrap": "broker:9092"}
+    kafka = {"kind": "kafka", "bootstrap": "localhost:9092"}
     named = {name: {**kafka, "topic": name, **sink} for name, sink in outputs.items()}
     return {
         "flow": "pumps",

@@ -22,7 +22,7 @@ MOMENT = datetime(2026, 1, 31, 8, tzinfo=UTC)
 
 def source(**fields: object) -> dict[str, object]:
     """Return a Kafka source as a file states it."""
-    return {"kind": "kafka", "bootstrap": "b:1", "topic": "readings", **fields}
+    return {"kind": "kafka", "bootstrap": "localhost:1", "topic": "readings", **fields}
 
 
 def flow(record: Mapping[str, object] | None = None, **fields: object) -> dict[str, object]:

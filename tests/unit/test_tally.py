@@ -80,7 +80,7 @@ def test_lost_records_are_counted_by_stream() -> None:
     for stream, count in ((_STREAM, 4), (other, 1), (_STREAM, 2)):
         tally.records_skipped(stream, count)
     totals = tally.totals()
-    assert totals.skipped == {_STREAM: 6, other: 1}
+    assert totals.skipped == {"a[3]": 1, "topic[3]": 6}
     assert totals.records == 0
     assert any("7 records, deleted before they were read" in line for line in counts_lines("flow", totals, 1.0))
 
@@ -96,6 +96,7 @@ def test_a_tee_tells_all_everything() -> None:
     tee.records_skipped(_STREAM, 5)
     tee.series_counted(_STREAM, 2)
     tee.checkpoint_written(_STREAM, 0.1, 3)
+    tee.checkpoint_interval_chosen(12.0)
     tee.checkpoint_stalled(0.2)
     tee.events_delivered("alerts", 4, 0.3)
     tee.delivery_failed("alerts", 2)

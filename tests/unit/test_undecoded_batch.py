@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from pynomaly.application.spec.registry import SchemaRegistry
+from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import NotYetDecodableError, RawBatch
 from pynomaly_connectors.codecs.rows import Row, assemble
+from pynomaly_connectors.kafka.lost_records import LostRecords
 from pynomaly_connectors.kafka.source import KafkaPartitionReader
 from pynomaly_connectors.registry.client import Registry
 
@@ -68,7 +70,8 @@ class Slow:
 def test_a_batch_is_handed_in_until_it_can_be_decoded() -> None:
     """Nothing is lost or overtaken, and the position stays before it meanwhile."""
     decoder = Slow()
-    reader = KafkaPartitionReader(OneBatch(), decoder, Stream("t", 0, "id"), 7, 9, lambda: None)
+    lost = LostRecords(KafkaSource(kind="kafka", bootstrap="localhost:1", topic="t"), None)
+    reader = KafkaPartitionReader(OneBatch(), decoder, Stream("t", 0, "id"), 7, 9, lost, lambda: None)
     before = reader.position()
     for _ in range(2):
         assert reader.poll() is None

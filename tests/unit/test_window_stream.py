@@ -129,9 +129,9 @@ def test_refused_records_touch_nothing() -> None:
         np.array([-1]),
         np.array([0]),
         np.array([[np.nan]]),
-        np.array([Reason.SERIES_LIMIT], np.uint8),
+        np.array([Reason.MALFORMED], np.uint8),
     )
-    assert absorbed.reason.tolist() == [Reason.SERIES_LIMIT]
+    assert absorbed.reason.tolist() == [Reason.MALFORMED]
     assert pack(windows.snapshot()) == before
 
 
