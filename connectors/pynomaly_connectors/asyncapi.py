@@ -49,6 +49,10 @@ _DEAD_LETTER: Final = {
     "pynomaly.id": "Equal for equal dead letters: keep one of each.",
     "ce_id": "Equal for equal dead letters: keep one of each.",
 }
+_CUT: Final = {
+    "pynomaly.truncated": "What of key, headers and value is not whole.",
+    "pynomaly.value_bytes": "Length of the value as it came.",
+}
 _Channel = SinkSpec | KafkaSource | MemorySource | FileSource | DatasetSource
 
 
@@ -145,9 +149,15 @@ def _dead_letter(sink: SinkSpec | None) -> Node:
             **dict.fromkeys(("key", "key_text", "value", "value_text"), _TEXT),
         }
         return {**message, "contentType": JSON.decode(), "payload": _object(properties, ["headers"])}
-    headers: Node = {name: {**_TEXT, "description": meaning} for name, meaning in _DEAD_LETTER.items()}
+    told = _DEAD_LETTER | _CUT
+    headers: Node = {name: {**_TEXT, "description": meaning} for name, meaning in told.items()}
     content: Node = {"contentType": "application/octet-stream", "payload": {"description": "The bytes of the record."}}
-    return {**message, **content, "headers": _object(headers, list(headers)), **_message_bindings(sink, "As it came.")}
+    return {
+        **message,
+        **content,
+        "headers": _object(headers, list(_DEAD_LETTER)),
+        **_message_bindings(sink, "As it came."),
+    }
 
 
 def _outcome(flow: FlowSpec) -> Node:

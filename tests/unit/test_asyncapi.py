@@ -24,6 +24,7 @@ from pynomaly.domain.event import (
     PartContribution,
     RecordLate,
     RecordRejected,
+    SeriesEvicted,
     WindowSpan,
 )
 from pynomaly.domain.outcome import Level, Reason
@@ -44,6 +45,7 @@ EVENTS: Final[list[Event]] = [
     ModelRefitted("b", "pumps", PLACE, 6, "p", "forest", 1, "ff", 100),
     ModelRefitFailed("c", "pumps", PLACE, 7, "p", "forest", 2, "singular"),
     RecordLate("d", "pumps", PLACE, 8, "p", HOUR_NS, {"v": 1.0}),
+    SeriesEvicted("f", "pumps", PLACE, 9, 3, 1, 99, ("p",)),
     RecordRejected("e", "pumps", PLACE, 9, Reason.MALFORMED, RawRecord(b"x", b"k")),
 ]  # fmt: skip
 
@@ -127,7 +129,7 @@ def test_messages_are_as_the_document_says(event: Event) -> None:
         assert not _schema(document, told["payload"]).is_valid({})
 
 
-@pytest.mark.parametrize("event", EVENTS[:4])
+@pytest.mark.parametrize("event", EVENTS[:5])
 def test_structured_messages_are_as_the_document_says(event: Event) -> None:
     """In a topic and in a file."""
     value = json.loads(structured(encode(event)))

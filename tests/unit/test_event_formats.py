@@ -25,6 +25,7 @@ from pynomaly.domain.event import (
     ModelRefitted,
     PartContribution,
     RecordLate,
+    SeriesEvicted,
     WindowSpan,
 )
 from pynomaly.domain.outcome import Level
@@ -59,7 +60,8 @@ WINDOW = replace(SINGLE, id="01ff", window=WindowSpan(NOON_NS - 60_000_000_000, 
 REFITTED = ModelRefitted("0bff", "pumps", STREAM, 43, "pump-1", "forest", 3, "abc", 1000)
 REFIT_FAILED = ModelRefitFailed("0cff", "pumps", STREAM, 44, "pump-1", "forest", 4, "singular")
 LATE_RECORD = RecordLate("0aff", "pumps", STREAM, 42, "pump-1", NOON_NS, {"rpm": 1.0})
-EVENTS: list[Event] = [SINGLE, WINDOW, REFITTED, REFIT_FAILED, LATE_RECORD]
+EVICTED = SeriesEvicted("0eff", "pumps", STREAM, 46, 3, 1, 99, ("pump-1", "pump-2"))
+EVENTS: list[Event] = [SINGLE, WINDOW, REFITTED, REFIT_FAILED, LATE_RECORD, EVICTED]
 ANOMALY_DATA: dict[str, Any] = {
     "series": "pump-é",
     "time": NOON_NS + 250_000_001,
@@ -95,7 +97,8 @@ def test_avro_holds_the_data() -> None:
     """Read by fastavro and the kept schema alone; times are nanoseconds."""
     schema = fastavro.parse_schema(json.loads((FOLDER / "alerts.avsc").read_text()))
     events = AvroEvents(ALERTS)
-    read = [fastavro.schemaless_reader(BytesIO(_body(events, event)), schema, None) for event in EVENTS[:4]]
+    alerts = [*EVENTS[:4], EVICTED]
+    read = [fastavro.schemaless_reader(BytesIO(_body(events, event)), schema, None) for event in alerts]
     assert read[0] == ANOMALY_DATA
     assert read[1] == {**ANOMALY_DATA, "window": {"start": NOON_NS - 60_000_000_000, "end": NOON_NS}}
     place = {"name": "vibration", "partition": 2}
@@ -105,6 +108,9 @@ def test_avro_holds_the_data() -> None:
     }  # fmt: skip
     assert read[3] == {
         "group": "pump-1", "part": "forest", "fit_number": 4, "error": "singular", "stream": {**place, "offset": 44},
+    }  # fmt: skip
+    assert read[4] == {
+        "expired": 3, "displaced": 1, "live": 99, "examples": ["pump-1", "pump-2"], "stream": {**place, "offset": 46},
     }  # fmt: skip
 
 
@@ -122,7 +128,8 @@ def test_protobuf_holds_the_data() -> None:
     """Read by the kept file alone; the index names the message, what is unknown is left out."""
     file = compile_proto(RegisteredSchema("PROTOBUF", (FOLDER / "events.proto").read_text()))
     events = ProtobufEvents()
-    for event, header, index in zip(EVENTS, [b"\0", b"\0", b"\2\2", b"\2\4", b"\2\6"], [0, 0, 1, 2, 3], strict=True):
+    headers = [b"\0", b"\0", b"\2\2", b"\2\4", b"\2\6", b"\2\10"]
+    for event, header, index in zip(EVENTS, headers, [0, 0, 1, 2, 3, 4], strict=True):
         body = _body(events, event)
         assert body.startswith(header)
         message = GetMessageClass(message_type(file, [index])).FromString(body[len(header) :])
@@ -133,7 +140,7 @@ def test_protobuf_holds_the_data() -> None:
 def _as_json(value: Any) -> Any:
     """Undo what Protobuf's JSON does to whole numbers: it writes those of 64 bits as text."""
     if isinstance(value, dict):
-        whole = {"partition", "offset", "fit_number", "records"}
+        whole = {"partition", "offset", "fit_number", "records", "expired", "displaced", "live"}
         return {key: int(entry) if key in whole else _as_json(entry) for key, entry in value.items()}
     return list(map(_as_json, value)) if isinstance(value, list) else value
 
