@@ -24,9 +24,9 @@ types:
 architecture:
     {{ bin }}/lint-imports
 
-# The tests; further arguments go to pytest.
+# The tests, in two processes with a file at a time each: many wait for a broker. Further arguments go to pytest.
 test *arguments:
-    {{ bin }}/python -m pytest {{ arguments }}
+    {{ bin }}/python -m pytest --numprocesses 2 --dist loadfile {{ arguments }}
 
 # Tests with branch coverage.
 coverage:

@@ -79,14 +79,14 @@ def test_missing_input_topic(flow: FlowRuns) -> None:
     """A topic that does not exist ends the start with 66 and the command that creates it."""
     environment = {**flow.environment(_RUN), "KAFKA_INPUT_TOPIC": "no-such-topic"}
     ended = flow.program.run("run", flow.file, "--state", "fresh", within_s=_WITHIN_S, **environment)
-    _refused(ended, _NO_INPUT, "topic no-such-topic at", "--create --topic no-such-topic")
+    _refused(ended, _NO_INPUT, "topic no-such-topic at", "pynomaly topics create")
 
 
 def test_missing_alert_topic(flow: FlowRuns) -> None:
     """An alert topic that does not exist is missed before anything starts."""
     environment = {**flow.environment(_RUN), "KAFKA_ALERT_TOPIC": "no-such-alerts"}
     ended = flow.program.run("run", flow.file, "--state", "fresh", within_s=_WITHIN_S, **environment)
-    _refused(ended, _NO_INPUT, "topic no-such-alerts at", "--create --topic no-such-alerts")
+    _refused(ended, _NO_INPUT, "topic no-such-alerts at", "pynomaly topics create")
     assert "panicked" not in ended.err
 
 

@@ -15,6 +15,7 @@ from pynomaly.domain.record import Stream
 from pynomaly_connectors.memory import Broker
 from pynomaly_flows import live
 from pynomaly_flows.checkpoint_pace import CheckpointPace
+from pynomaly_flows.drain import Drain
 from pynomaly_flows.live import LiveOptions, run_live
 
 _ONE, _TWO = Stream("readings", 1), Stream("readings", 2)
@@ -42,12 +43,17 @@ def test_one_slow_write_changes_nothing() -> None:
     assert pace.interval_s == 5
 
 
-def test_a_cheap_checkpoint_does_not_call_a_drain_off() -> None:
-    """While the flow drains to start anew, its last checkpoint may cost less: it must start anew all the same."""
-    pace = CheckpointPace(shortest_s=1, share=0.1)
-    for seconds in (1.0, 1.0, 0.0):
-        pace.checkpoint_written(_ONE, seconds)
-    assert pace.too_fast
+def test_a_pause_lasts_until_it_is_resumed() -> None:
+    """Every partition stops for it, whatever the next checkpoint costs; who asked to stop is not overruled."""
+    drain = Drain()
+    drain.pause()
+    assert drain.requested
+    assert drain.resumes()
+    assert not drain.requested
+    drain.pause()
+    drain.request()
+    assert not drain.resumes()
+    assert drain.requested
 
 
 def test_a_share_of_one_keeps_the_interval() -> None:
@@ -85,7 +91,7 @@ def test_starting_anew_loses_and_repeats_nothing(
     (intervals,) = starts
     memory_broker.create_topic("readings", partitions=2)
     for number in range(4_000):
-        record = {"ts": number, "series": f"pump-{number % 7}", "value": number % 11}
+        record = {"ts": 1_700_000_000 + number, "series": f"pump-{number % 7}", "value": number % 11}
         memory_broker.append("readings", orjson.dumps(record), partition=number % 7 % 2)
     run_live(services_of(_flow()), NoTelemetry(), LiveOptions(tmp_path, until_end=True))
     assert len(intervals) >= 2

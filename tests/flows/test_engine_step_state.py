@@ -13,6 +13,7 @@ from pynomaly.bootstrap import engine_factory, plan_of
 from pynomaly.domain.error import StateError
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
 from pynomaly_flows.checkpoint_pace import CheckpointPace
+from pynomaly_flows.drain import Drain
 from pynomaly_flows.engine_step import EngineStep, untraced
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.side_files import SideFiles
@@ -34,7 +35,7 @@ def test_a_foreign_state_says_which_flags_help(half_life: int | None, tmp_path: 
     if half_life is not None:
         other = plan_of(adhoc_flow(source, Columns(("v",)), [f"ew_zscore:half_life={half_life}"]))
         state = engine_factory(other)(_STREAM).snapshot()
-    engines = Engines(engine_for, SideFiles(tmp_path), CheckpointPace(1, 1), Tally())
+    engines = Engines(engine_for, SideFiles(tmp_path), CheckpointPace(1, 1), Drain(), Tally())
     step = EngineStep(engines, Tally(), untraced, state)
     with pytest.raises(StateError, match=r"must .*; give the flow its own --state folder, .* --reset-state$"):
         step.on_batch([_one_record()])

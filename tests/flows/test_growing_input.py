@@ -84,6 +84,10 @@ class _WatchingReader:
     def lag(self) -> int:
         return self._inner.lag
 
+    @property
+    def skipped(self) -> int:
+        return self._inner.skipped
+
     def poll(self) -> RecordBatch | None:
         self._polls += 1
         if self._polls > _RECORDS // 10 // 2:

@@ -49,7 +49,7 @@ def test_one_preparation_is_good_for_one_start_of_a_cluster(tmp_path: Path) -> N
         with pytest.raises(StateError, match="must be prepared before each start"):
             folder.take_prepared(other)
     again = _prepared(tmp_path)
-    assert again.take_prepared(Worker(0, 4)) == ()
+    assert again.take_prepared(Worker(0, 4)).partitions == ()
 
 
 def test_processes_of_a_cluster_share_a_folder(tmp_path: Path) -> None:

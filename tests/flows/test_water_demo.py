@@ -34,8 +34,9 @@ def test_leaks_alert_on_every_lap(memory_broker: Broker, tmp_path: Path) -> None
         record = {"ts": 1_700_000_000_000 + number * _STEP_MS, "series": "water_flow", "value": value}
         memory_broker.append("measurements", orjson.dumps(record), b"water_flow")
 
-    memory = {"kind": "memory", "bootstrap": None, "group": None, "topic": "measurements"}
-    output = {"alerts": {"kind": "memory", "bootstrap": None, "topic": "alerts"}}
+    elsewhere = {"kind": "memory", "bootstrap": None, "security": None}
+    memory = {**elsewhere, "group": None, "topic": "measurements"}
+    output = {"alerts": {**elsewhere, "topic": "alerts"}}
     flow = derived_flow("water", tmp_path / "water.yaml", {"source": memory, "output": output})
     services = services_of(load_flow(flow, {}))
     alerts: list[int] = []

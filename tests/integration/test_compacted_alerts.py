@@ -61,7 +61,7 @@ def test_dead_letters_keep_the_keys_of_their_records() -> None:
         parse_flow(_flow(_KAFKA, dead_letters={**_KAFKA, "topic": "dead", "key": "id"}))
 
 
-_KAFKA = {"kind": "kafka", "bootstrap": "nobody:9092", "topic": "alerts"}
+_KAFKA = {"kind": "kafka", "bootstrap": "localhost:9092", "topic": "alerts"}
 
 
 def _flow(alerts: dict[str, str], **outputs: object) -> dict[str, object]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from threading import Thread
 
 import pytest
 from confluent_kafka import Producer
@@ -37,23 +33,6 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound, but not listening
         yield held.getsockname()[1]
-
-
-@pytest.fixture
-def tls_port(tmp_path: Path) -> Iterator[int]:
-    """A port where a server answers with a certificate that nobody has signed."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl must be on the PATH to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    subprocess.run([openssl, *make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        Thread(target=_shake_hands, args=(server, context), daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
 
 
 def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
@@ -123,30 +102,6 @@ def test_a_missing_topic_is_told_with_how_to_create_it(kafka: KafkaTopics, uniqu
         MissingInputError, match=rf"topic {name} at .* must exist, was missing: create it by `pynomaly topics create"
     ):
         source_of(spec(kafka.bootstrap, name)).partitions()
-
-
-def test_a_refused_password_is_told_before_the_bound(kafka: KafkaTopics, topic: str) -> None:
-    """Waiting longer would not help; what was refused is told, the password is not."""
-    client = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "u"}
-    since = time.monotonic()
-    with pytest.raises(UnavailableError, match="must accept the credentials, refused them") as refused:
-        source_of(spec(kafka.bootstrap, topic, client | {"sasl.password": "s3cret"}, timeout_s=60)).partitions()
-    assert time.monotonic() - since < 30
-    assert "s3cret" not in str(refused.value)
-
-
-def test_a_certificate_that_is_not_trusted_is_told_before_the_bound(tls_port: int) -> None:
-    """Whoever answers with a certificate of an unknown authority is not our cluster."""
-    since = time.monotonic()
-    with pytest.raises(UnavailableError, match=r"must accept the credentials, refused them: .*certificate"):
-        source_of(spec(f"127.0.0.1:{tls_port}", "records", {"security.protocol": "SSL"}, timeout_s=60)).partitions()
-    assert time.monotonic() - since < 30
-
-
-def test_a_wrong_protocol_is_told_with_the_librarys_reason(kafka: KafkaTopics) -> None:
-    """TLS to a plain listener looks like silence; the reason is in the text."""
-    with pytest.raises(UnavailableError, match=r"was silent \(.*SSL.*security.protocol"):
-        source_of(spec(kafka.bootstrap, "records", {"security.protocol": "SSL"}, timeout_s=1)).partitions()
 
 
 def test_retention_before_the_start_is_told_with_the_range(kafka: KafkaTopics, topic: str) -> None:
