@@ -6,9 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from pynomaly.application.spec.key_docstring import key_docstrings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +33,21 @@ class UnknownKey:
 class Section(BaseModel):
     """A section of a flow: frozen, and a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     absent: ClassVar[Mapping[str, str]] = {}
     """Keys that an operator may look for here, with the reason why there are none."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe the keys by what stands below them in the source: only a schema is worth the time to read it."""
+        schema = handler(core_schema)
+        keys = handler.resolve_ref_schema(schema).get("properties", {})
+        names = {name: field.alias or name for name, field in cls.model_fields.items()}
+        for name, text in key_docstrings(cls).items():
+            if names.get(name) in keys:
+                keys[names[name]].setdefault("description", text)
+        return schema
 
     @model_validator(mode="before")
     @classmethod
