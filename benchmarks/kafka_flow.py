@@ -83,7 +83,7 @@ class Flows:
             # The peer has no warm-up of this kind: judge most of its records too.
             "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 50}}],
             "output": {"alerts": {**connection, "topic": new_topic(self._topics, "alerts", 1)}},
-            "checkpoint": {"every": f"{checkpoint_s}s"},
+            "checkpoint": {"every": f"{checkpoint_s}s", "share": 1},
         }
 
 
