@@ -141,3 +141,4 @@ def test_reset_forgets_everything(tmp_path: Path) -> None:
     with folder.lock():
         folder.reset()
         folder.prepare(FlowIdentity("valves", "x"))
+        assert folder.take_prepared().partitions == ()

@@ -84,7 +84,10 @@ def test_version_tells_what_results_depend_on(capsys: pytest.CaptureFixture[str]
         (["rum"], "error: No such command 'rum'. Did you mean 'run'?"),
         (["run"], "error: Missing argument 'FLOW'."),
         (["run", "a.yaml", "--fast"], "error: No such option: --fast"),
-        (["replay", "a.yaml", "--batch-records", "0"], "error: Invalid value for '--batch-records'"),
+        (
+            ["replay", "a.yaml", "--batch-records", "0"],
+            "error: Invalid value for '--batch-records': Input should be greater than or equal to 1, was '0'",
+        ),
     ],
 )
 def test_a_command_line_that_cannot_be_read(

@@ -381,9 +381,11 @@ def test_a_position_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def test_confirming_and_closing_twice_do_nothing(tmp_path: Path) -> None:
     """A file forgets nothing."""
     reader = opened(write(tmp_path / "x.jsonl", jsonl(1)))
-    reader.confirm(reader.position())
+    position = reader.position()
+    reader.confirm(position)
     reader.close()
     reader.close()
+    assert reader.position() == position
 
 
 def test_files_are_named_as_the_glob_matched_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

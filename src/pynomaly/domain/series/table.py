@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pynomaly.domain.byte_hash import hash_bytes
 from pynomaly.domain.jit import Row, compiled, inlined
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.prefetch import prefetch
@@ -74,8 +75,6 @@ _SERIES_LIMIT = int(Reason.SERIES_LIMIT)
 _FREE: Final = 0
 _CODE_BITS: Final = 32  # an entry is a code of 31 bits and, below it, the slot plus 1
 _SLOT_MASK: Final = (1 << _CODE_BITS) - 1
-_FNV_OFFSET: Final = np.uint64(14695981039346656037)
-_FNV_PRIME: Final = np.uint64(1099511628211)
 # Records ahead at which the entry, the series and the key of a record are asked for: see `pynomaly.domain.prefetch`.
 _FAR, _MIDDLE, _NEAR = 24, 16, 8
 _LAST_FIELD: Final = 32  # of a series: its row may lie across two lines
@@ -352,10 +351,8 @@ def _slot_of(entry: int) -> int:
 
 @inlined
 def _hash(data: ByteColumn, start: int, length: int) -> int:
-    """FNV-1a, 64 bits (Fowler, Noll and Vo), folded to 31."""
-    code = _FNV_OFFSET
-    for position in range(start, start + length):
-        code = (code ^ np.uint64(data[position])) * _FNV_PRIME
+    """Return the hash of a key, folded to 31 bits."""
+    code = hash_bytes(data, start, length)
     folded: Any = np.int64((code ^ (code >> np.uint64(32))) & np.uint64(0x7FFFFFFF))
     return folded
 

@@ -40,8 +40,19 @@ def error_lines(error: Exception) -> list[str]:
     elif isinstance(error, OSError):
         texts = [f"the system must read and write for pynomaly, refused: {error}; `pynomaly --debug` shows where"]
     else:
-        texts = [error.format_message() if isinstance(error, TyperException) else str(error)]
+        texts = [_usage_text(error) if isinstance(error, TyperException) else str(error)]
     return [f"error: {printable(' '.join(text.split()))}" for text in texts]
+
+
+def _usage_text(error: TyperException) -> str:
+    """Return what the command line got wrong; Typer tells which rule a number breaks, but not which number it was."""
+    from pydantic import ValidationError
+
+    text = error.format_message()
+    if not isinstance(error.__cause__, ValidationError):
+        return text
+    given = [repr(problem["input"]) for problem in error.__cause__.errors()]
+    return text if any(value in text for value in given) else f"{text}, was {', '.join(given)}"
 
 
 def is_foreseen(error: Exception) -> bool:
