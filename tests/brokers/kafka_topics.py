@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # pyright: ignore[reportPrivateImportUsage] - documented there
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec  # pyright: ignore[reportPrivateImportUsage] - documented there
 
 from brokers.mock_cluster import MockCluster
 
@@ -46,19 +46,19 @@ class KafkaTopics:
         self._producer = Producer(settings, logger=QUIET)
 
     def create(self, topic: str, partitions: int = 1, **config: str) -> None:
-        """Create a topic and wait until every partition has a leader."""
+        """Create a topic and wait until every partition's leader serves it."""
         if self._mock is not None:
             self._mock.create_topic(topic, partitions)
         else:
             settings = {name.replace("_", "."): value for name, value in config.items()}
             new = NewTopic(topic, partitions, 1, config=settings)
             self._admin.create_topics([new])[topic].result(DEADLINE_S)
-        until(lambda: self._led(topic, partitions), f"topic {topic} has leaders")
+        until(lambda: self._served(topic, partitions), f"topic {topic} is served")
 
     def grow(self, topic: str, partitions: int) -> None:
         """Give a topic more partitions, up to a number, and wait until every one has a leader."""
         self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(DEADLINE_S)
-        until(lambda: self._led(topic, partitions), f"topic {topic} has {partitions} leaders")
+        until(lambda: self._served(topic, partitions), f"all {partitions} partitions of {topic} are served")
 
     def delete(self, topic: str) -> None:
         """Delete a topic and wait until it is gone."""
@@ -85,9 +85,16 @@ class KafkaTopics:
 
     def append(self, topic: str, partition: int, values: Iterable[bytes | None], **fields: Any) -> None:
         """Append records in order and wait until they are stored."""
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
         for value in values:
-            self._producer.produce(topic, value, partition=partition, **fields)
+            self._producer.produce(topic, value, partition=partition, on_delivery=delivered, **fields)
         assert self._producer.flush(DEADLINE_S) == 0
+        assert not failures
 
     def read(self, topic: str) -> list[Message]:
         """Return everything a topic holds, partition by partition."""
@@ -114,9 +121,18 @@ class KafkaTopics:
         finally:
             consumer.close()
 
-    def _led(self, topic: str, partitions: int) -> bool:
+    def _served(self, topic: str, partitions: int) -> bool:
+        """Tell whether every leader answers: metadata name it before it knows, and it refuses until then."""
         found = self._admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions
-        return len(found) == partitions and all(partition.leader >= 0 for partition in found.values())
+        if len(found) < partitions or any(partition.leader < 0 for partition in found.values()):
+            return False
+        ends = {TopicPartition(topic, number): OffsetSpec.latest() for number in found}
+        try:
+            for answer in self._admin.list_offsets(ends, request_timeout=DEADLINE_S).values():
+                answer.result(DEADLINE_S)
+        except KafkaException:
+            return False
+        return True
 
 
 def _read(consumer: Consumer, where: TopicPartition) -> list[Message]:
