@@ -16,9 +16,12 @@ from brokers.apicurio import Apicurio
 from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
 from brokers.secured_kafka import SecuredKafka
+from e2e.job import Program
 from pynomaly_connectors.kafka import source as kafka_source
 from pynomaly_connectors.kafka.native.library import LibraryMissingError
 from pynomaly_connectors.memory import Broker, broker, reset_brokers
+
+pytest_plugins = ("fault_table",)
 
 _LOG_CHARACTERS = 10_000
 _running: list[ApacheKafka | SecuredKafka] = []
@@ -102,6 +105,14 @@ def memory_broker() -> Iterator[Broker]:
     reset_brokers()
     yield broker()
     reset_brokers()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """The program, running in the test's own folder; nothing of it survives the test."""
+    started = Program(tmp_path)
+    yield started
+    started.close()
 
 
 @pytest.fixture

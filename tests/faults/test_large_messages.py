@@ -6,7 +6,7 @@ The topic must allow them (`max.message.bytes`); the flow needs no setting for m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from e2e.flow_file import Tree, write_flow
 from e2e.job import WITHIN_S, Ended, Job, Program
 from e2e.traffic import Traffic
 from e2e.verifier import Stored, read_topic, stored
+from fault_table import Figures
 
 _MB: Final = 1_000_000
 _LARGE: Final = (5 * _MB, 20 * _MB)
@@ -29,14 +30,6 @@ _KEPT_BYTES: Final = 256 * 1024
 #: The program takes 220; docs/dead-letters.md names the rest: 120 fetched ahead, as much in a batch, its copy.
 _MOST_BYTES: Final = 620 * _MB
 _POLL_S: Final = 0.01
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    """The program, running in the test's own folder; nothing of it survives the test."""
-    started = Program(tmp_path)
-    yield started
-    started.close()
 
 
 def _fill(kafka: KafkaTopics, topic: str) -> dict[int, int]:
@@ -88,7 +81,11 @@ def _peak_bytes(job: Job) -> tuple[Ended, int]:
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_large_messages_become_short_letters(
-    kafka: KafkaTopics, program: Program, tmp_path: Path, unique_name: Callable[[str], str]
+    kafka: KafkaTopics,
+    program: Program,
+    tmp_path: Path,
+    unique_name: Callable[[str], str],
+    tell: Callable[[Figures], None],
 ) -> None:
     """With both readers: every other record is judged, key, headers and the beginning of the large ones are kept."""
     topics = {name: unique_name(name) for name in ("readings", "alerts", "fast", "portable")}
@@ -123,8 +120,11 @@ def test_large_messages_become_short_letters(
         }
         assert {(one.key, one.headers[0]) for one in letters} == {(b"key", ("trace", b"t"))}
         assert all(_KEPT_BYTES - 200 < len(one.value or b"") <= _KEPT_BYTES for one in letters)
-        assert len((tmp_path / f"{reader}.jsonl").read_bytes().splitlines()) == records
-        print(f"{reader}: {peak / _MB:.0f} MB at most, {sum(large.values()) / _MB:.0f} MB read")  # noqa: T201
+        outcomes = len((tmp_path / f"{reader}.jsonl").read_bytes().splitlines())
+        memory = f"{peak / _MB:.0f} MB resident at most, {sum(large.values()) / _MB:.0f} MB read"
+        lost, repeated = records - outcomes, len(letters) - len(large)
+        tell(Figures(23, f"messages of 5 and 20 MB, {reader}", records, lost, repeated, len(large), note=memory))
+        assert lost == repeated == 0
         assert peak <= _MOST_BYTES
 
 
