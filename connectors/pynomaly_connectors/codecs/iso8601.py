@@ -21,6 +21,7 @@ _GRAMMAR: Final = re.compile(
     r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
 )
 _SECOND_NS: Final = 1_000_000_000
+_STAMP_CHARACTERS: Final = len("YYYY-MM-DDTHH:MM:SS")
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 
@@ -55,11 +56,13 @@ def rfc3339(time_ns: int) -> str:
     '2022-03-24T03:00:00.250Z'
     """
     second, fraction = divmod(time_ns, _SECOND_NS)
+    stamp = datetime.fromtimestamp(second, UTC).isoformat()[:_STAMP_CHARACTERS]
+    if fraction == 0:
+        return f"{stamp}Z"
     digits = f"{fraction:09d}"
     while digits.endswith("000"):
         digits = digits[:-3]
-    stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{digits}Z" if digits else f"{stamp}Z"
+    return f"{stamp}.{digits}Z"
 
 
 @lru_cache(maxsize=64)  # neighbouring records share their date

@@ -15,6 +15,8 @@ from pynomaly.domain.record import RawRecord, Stream
 
 ID_BYTES = 16
 
+_canonical = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
 
 def event_id(kind: str, flow: str, stream: Stream, offset: int, *details: str | int) -> str:
     """Derive an event's id from where its cause stands in the input.
@@ -36,8 +38,7 @@ def event_id(kind: str, flow: str, stream: Stream, offset: int, *details: str | 
         32 hexadecimal digits, equal for equal arguments on every platform (BLAKE2b-128 over canonical JSON).
     """
     identity = [kind, flow, stream.name, stream.incarnation, stream.partition, offset, *details]
-    text = json.dumps(identity, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=ID_BYTES).hexdigest()
+    return hashlib.blake2b(_canonical(identity).encode(), digest_size=ID_BYTES).hexdigest()
 
 
 class RecordIds:
@@ -51,8 +52,7 @@ class RecordIds:
 
     def __init__(self, kind: str, flow: str, stream: Stream) -> None:
         identity = [kind, flow, stream.name, stream.incarnation, stream.partition]
-        text = json.dumps(identity, ensure_ascii=True, separators=(",", ":"))
-        self._begun = hashlib.blake2b(text.removesuffix("]").encode(), digest_size=ID_BYTES)
+        self._begun = hashlib.blake2b(_canonical(identity).removesuffix("]").encode(), digest_size=ID_BYTES)
 
     def of(self, offset: int) -> str:
         """Return the id of the event of one record."""
