@@ -7,7 +7,6 @@ All load on first use: importing pynomaly costs nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ __all__ = ["Engine", "__version__", "detect", "read_alerts"]
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - takes longer than everything else of a short process
+
         return version(_DISTRIBUTION)
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
