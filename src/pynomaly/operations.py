@@ -1,4 +1,4 @@
-"""What the commands beside a running flow work on: its alerts, its dead letters, its topics."""
+"""What the commands beside a running flow work on: its alerts, dead letters, topics and schemas."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pynomaly.application.spec.source import (
 )
 from pynomaly.application.topics import NeededTopic, Role
 from pynomaly.domain.error import ConfigError, Problem
+from pynomaly_connectors.codecs.by_schema import INPUT_REGISTRY
 from pynomaly_connectors.dead_letter_file import FileDeadLetters
 from pynomaly_connectors.files.event_file import EventFile
 from pynomaly_connectors.kafka.dead_letters import KafkaDeadLetters, KafkaRecordWriter
@@ -32,6 +33,7 @@ from pynomaly_connectors.memory.dead_letters import MemoryDeadLetters, MemoryRec
 from pynomaly_connectors.memory.sink import MemoryMessageSink
 from pynomaly_connectors.memory.source import MemoryRecordSource
 from pynomaly_connectors.memory.topic_admin import MemoryTopicAdmin
+from pynomaly_connectors.registry.client import Registry
 
 
 def event_log(spec: SinkSpec) -> EventLog:
@@ -104,6 +106,20 @@ def redrive_target_of(spec: FlowSpec, topic: str | None = None) -> Target:
 
 def _connection(spec: KafkaConnection) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in KafkaConnection.model_fields}
+
+
+def input_registry_of(spec: FlowSpec) -> Registry | None:
+    """Return the registry that tells how to read a flow's records; None if it needs none.
+
+    Raises
+    ------
+    ConfigError
+        When the packages that talk to it are not installed.
+    """
+    source = spec.source
+    if not isinstance(source, KafkaSource) or source.schema_registry is None:
+        return None
+    return Registry(source.schema_registry, INPUT_REGISTRY)
 
 
 def needed_topics_of(spec: FlowSpec, *, with_input: bool) -> list[NeededTopic]:

@@ -269,6 +269,13 @@ def test_a_subject_that_does_not_take_the_schema_stops_the_start(
     assert client.get_versions(f"{topic}-value") == [1], "a check must enter nothing"
 
 
+def test_a_check_asks_as_reading_does(apicurio: Apicurio, client: SchemaRegistryClient) -> None:
+    """A registry that answers is well, whatever it holds, and nothing is entered."""
+    before = client.get_subjects()
+    Registry(RecordSchemas(url=apicurio.url), "source.schema_registry").check()
+    assert client.get_subjects() == before
+
+
 def test_a_registry_that_is_not_there(memory_broker: Broker) -> None:
     """Said within the bound, with what to do; a flow that is started again later goes on."""
     memory_broker.create_topic("alerts")

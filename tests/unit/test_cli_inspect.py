@@ -141,6 +141,19 @@ def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert {found[what][0]["status"] for what in ("input", "alerts")} == {"fail"}
 
 
+def test_a_silent_registry_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Records that need schemas cannot be read without it, whatever the brokers say."""
+    source = (
+        "{kind: kafka, bootstrap: '127.0.0.1:1', topic: readings, timeout_s: 1, format: avro, "
+        "schema_registry: {url: 'http://127.0.0.1:1', timeout_s: 1}}"
+    )
+    (tmp_path / "flow.yaml").write_text(_FLOW.replace("{kind: files, path: data.csv}", source))
+    assert main(["doctor", "flow.yaml", "--json"]) == 69
+    (found,) = _findings(capsys)["schemas"]
+    assert found["status"] == "fail"
+    assert "schema registry at http://127.0.0.1:1 must answer" in found["text"]
+
+
 def test_an_invalid_flow_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The doctor goes on after it and ends with 69."""
     (tmp_path / "flow.yaml").write_text(_FLOW.replace("[ew_zscore]", "[]"))

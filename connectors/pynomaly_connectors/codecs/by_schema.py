@@ -19,7 +19,8 @@ from pynomaly_connectors.codecs.scanned import Scan
 from pynomaly_connectors.registry.client import RegisteredSchema, Registry, UnusableSchemaError
 from pynomaly_connectors.registry.store import SchemaStore
 
-_KEY: Final = "source.schema_registry"
+#: Where the registry of records stands in a flow.
+INPUT_REGISTRY: Final = "source.schema_registry"
 _KINDS: Final = {"avro": "AVRO", "protobuf": "PROTOBUF", "json_schema": "JSON"}
 
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def registered_decoder(record: RecordSpec, source: KafkaSource, registry: Record
     ConfigError
         When the packages for schemas are not installed.
     """
-    make = DecoderMaker(record, source, Registry(registry, _KEY), registry, scans)
+    make = DecoderMaker(record, source, Registry(registry, INPUT_REGISTRY), registry, scans)
     store = SchemaStore(make, registry.timeout_s)
     return RegisteredDecoder(store, record.max_bytes, len(record.values))
 
@@ -118,5 +119,5 @@ class DecoderMaker:
         schema = self._registry.version(subject, version)
         if schema is None:
             rule = f"must be a version of subject {subject} in the registry, was {version}"
-            raise ConfigError(Problem(f"{_KEY}.reader_version", rule))
+            raise ConfigError(Problem(f"{INPUT_REGISTRY}.reader_version", rule))
         return schema

@@ -25,6 +25,7 @@ AnswerT = TypeVar("AnswerT")
 
 SchemaKind = Literal["AVRO", "PROTOBUF", "JSON"]
 
+_NOBODYS_ID: Final = 0  # registries count from 1
 _PACKAGES: Final = ("confluent_kafka.schema_registry", "fastavro", "grpc_tools", "jsonschema_rs")
 _ATTEMPT_S: Final = 5.0
 _RETRY_S: Final = 0.25
@@ -81,6 +82,23 @@ class Registry:
         require_extra(key)
         self.spec = spec
         self._key = key
+
+    @property
+    def where(self) -> str:
+        """What an operator calls it."""
+        return f"schema registry at {self.spec.url}"
+
+    def check(self) -> None:
+        """Ask it for a schema, as reading does.
+
+        Raises
+        ------
+        RegistryAwayError
+            When it does not answer.
+        UnavailableError
+            When it refuses us, or is something else.
+        """
+        self.by_id(_NOBODYS_ID)
 
     def by_id(self, schema_id: int) -> RegisteredSchema | None:
         """Return the schema of an id."""
@@ -147,18 +165,14 @@ class Registry:
             return
         if status in _REFUSED:
             raise UnavailableError(
-                f"{self._where} must let us in, answered {status}: check `username` and `password` under {self._key}"
+                f"{self.where} must let us in, answered {status}: check `username` and `password` under {self._key}"
             )
         if status in _BUSY or status >= 500:
             raise self._away(f"it answered {status}: {text}")
-        raise UnavailableError(f"{self._where} must speak Confluent's API, answered {status}: {text}; check its `url`")
+        raise UnavailableError(f"{self.where} must speak Confluent's API, answered {status}: {text}; check its `url`")
 
     def _away(self, reason: str) -> RegistryAwayError:
-        return RegistryAwayError(f"{self._where} must answer, did not: {reason}; start again when it is back")
-
-    @property
-    def _where(self) -> str:
-        return f"schema registry at {self.spec.url}"
+        return RegistryAwayError(f"{self.where} must answer, did not: {reason}; start again when it is back")
 
     @contextmanager
     def _client(self) -> Generator[SchemaRegistryClient]:

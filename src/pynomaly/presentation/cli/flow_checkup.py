@@ -1,4 +1,4 @@
-"""What the doctor looks at for a flow: its input, its outputs and its metrics address."""
+"""What the doctor looks at for a flow: its input and schemas, its outputs and its metrics address."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pynomaly.application.spec.flow import FlowSpec, MetricsSpec
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.bootstrap import services_of
 from pynomaly.domain.error import PynomalyError
+from pynomaly.operations import input_registry_of
 from pynomaly.presentation.cli.finding import Finding, failures, ok, warn
 
 
@@ -27,6 +28,7 @@ def examine_flow(spec: FlowSpec) -> Iterator[Finding]:
         yield from failures("input", error)
     else:
         yield ok("input", f"{_name(spec)}, {len(partitions)} partition{'' if len(partitions) == 1 else 's'}")
+    yield from _examine_registry(spec)
     for output in services.outputs(None):
         yield from _examine_output(output)
     yield from _examine_address(spec.metrics)
@@ -35,6 +37,16 @@ def examine_flow(spec: FlowSpec) -> Iterator[Finding]:
 def _name(spec: FlowSpec) -> str:
     source = spec.source
     return f"topic {source.topic} at {source.bootstrap}" if isinstance(source, KafkaSource) else source.kind
+
+
+def _examine_registry(spec: FlowSpec) -> Iterator[Finding]:
+    try:
+        registry = input_registry_of(spec)
+        if registry is not None:
+            registry.check()
+            yield ok("schemas", registry.where)
+    except PynomalyError as error:
+        yield from failures("schemas", error)
 
 
 def _examine_output(output: Output) -> Iterator[Finding]:
