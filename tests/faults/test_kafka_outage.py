@@ -21,9 +21,9 @@ from pynomaly_connectors.kafka.source import KafkaRecordSource
 pytestmark = pytest.mark.usefixtures("each_reader")
 
 
-def opened(bootstrap: str, timeout_s: float) -> PartitionReader:
+def opened(bootstrap: str, outage_s: float) -> PartitionReader:
     """Open the only partition of topic `records`."""
-    spec = KafkaSource(kind="kafka", bootstrap=bootstrap, topic="records", timeout_s=timeout_s)
+    spec = KafkaSource(kind="kafka", bootstrap=bootstrap, topic="records", outage_s=outage_s)
     source = KafkaRecordSource(spec, json_decoder(RECORDS, "portable"))
     return source.open(source.partitions()[0], None, bounded=False)
 
@@ -44,7 +44,7 @@ def test_an_outage_longer_than_the_bound_stops_the_reader(mock_cluster: MockClus
     """Silence is not taken for an idle topic for ever."""
     topics = KafkaTopics(mock_cluster.bootstrap, mock_cluster)
     topics.create("records")
-    reader = opened(mock_cluster.bootstrap, timeout_s=1)
+    reader = opened(mock_cluster.bootstrap, outage_s=1)
     mock_cluster.go_down()
     with pytest.raises(TransientError, match=r"must answer within 1 s, was silent"):
         until(reading(reader, [], 1), "the outage is told")
@@ -56,7 +56,7 @@ def test_an_outage_within_the_bound_is_waited_out(mock_cluster: MockCluster) -> 
     topics = KafkaTopics(mock_cluster.bootstrap, mock_cluster)
     topics.create("records")
     topics.append("records", 0, [payload(0), payload(1)])
-    reader = opened(mock_cluster.bootstrap, timeout_s=30)
+    reader = opened(mock_cluster.bootstrap, outage_s=30)
     found: list[float] = []
     until(reading(reader, found, 2), "the first records")
     mock_cluster.go_down()
@@ -74,7 +74,7 @@ def test_a_killed_broker_that_comes_back_loses_and_repeats_nothing(own_kafka: Ap
     """Reader and writer go on by themselves: every message once, in order, acknowledged when flush returns."""
     topics = KafkaTopics(own_kafka.bootstrap)
     topics.create("records")
-    reader = opened(own_kafka.bootstrap, timeout_s=60)
+    reader = opened(own_kafka.bootstrap, outage_s=60)
     writer = KafkaMessageSink(KafkaSink(kind="kafka", bootstrap=own_kafka.bootstrap, topic="records")).open(None)
     found: list[float] = []
     writer.write([Message(payload(number), b"k") for number in range(1000)])
@@ -95,7 +95,7 @@ def test_a_hanging_broker_is_waited_for(own_kafka: ApacheKafka) -> None:
     """An open connection without answers looks like an idle topic, and a poll does not block on it."""
     topics = KafkaTopics(own_kafka.bootstrap)
     topics.create("records")
-    reader = opened(own_kafka.bootstrap, timeout_s=60)
+    reader = opened(own_kafka.bootstrap, outage_s=60)
     found: list[float] = []
     topics.append("records", 0, [payload(0)])
     until(reading(reader, found, 1), "the first record")
