@@ -35,10 +35,13 @@ class KafkaTopics:
         The cluster.
     mock
         The cluster itself, if it is a mock: that has no admin API for topics.
+    replication
+        Brokers that hold each partition of a topic that is created.
     """
 
-    def __init__(self, bootstrap: str, mock: MockCluster | None = None) -> None:
+    def __init__(self, bootstrap: str, mock: MockCluster | None = None, replication: int = 1) -> None:
         self.bootstrap = bootstrap
+        self._replication = replication
         self._mock = mock
         self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=QUIET)
         # Idempotent, or a retry could put messages in another order than the test's.
@@ -51,7 +54,7 @@ class KafkaTopics:
             self._mock.create_topic(topic, partitions)
         else:
             settings = {name.replace("_", "."): value for name, value in config.items()}
-            new = NewTopic(topic, partitions, 1, config=settings)
+            new = NewTopic(topic, partitions, self._replication, config=settings)
             self._admin.create_topics([new])[topic].result(DEADLINE_S)
         until(lambda: self._served(topic, partitions), f"topic {topic} is served")
 
@@ -67,6 +70,24 @@ class KafkaTopics:
         else:
             self._admin.delete_topics([topic])[topic].result(DEADLINE_S)
         until(lambda: self.topic_id(topic) is None, f"topic {topic} is gone")
+
+    def leaders(self, topic: str) -> dict[int, int]:
+        """Return the broker that leads each partition."""
+        found = self._admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions
+        return {number: partition.leader for number, partition in found.items()}
+
+    def await_in_sync(self, *topics: str) -> None:
+        """Wait until every replica of topics has all of their records."""
+
+        def in_sync() -> bool:
+            try:
+                found = [self._admin.list_topics(topic, timeout=1).topics[topic].partitions for topic in topics]
+            except KafkaException:
+                return False
+            replicas = [(len(partition.isrs), len(partition.replicas)) for each in found for partition in each.values()]
+            return all(there == wanted == self._replication for there, wanted in replicas)
+
+        until(in_sync, f"every replica of {topics} is in sync", 60.0)
 
     def topic_id(self, topic: str) -> str | None:
         """Return Kafka's id of a topic; None if there is no such topic."""

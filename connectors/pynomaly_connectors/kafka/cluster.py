@@ -21,7 +21,7 @@ AnswerT = TypeVar("AnswerT")
 
 _ASK_S = 1.0  # one attempt; between two of them we look at what the error callback was told
 _RETRY_S = 0.05
-_SETTLING_S = 1.0  # a topic may be unknown to a broker for a moment after its creation
+_SETTLING_S = 1.0  # a topic may be unknown to a broker for a moment, after its creation or the broker's own start
 _NO_ID: Final = ("", "AAAAAAAAAAAAAAAAAAAAAA")  # brokers before 2.8 have no topic ids
 
 
@@ -82,7 +82,7 @@ def ask(
     KafkaException
         When the answer is an error that waiting does not mend.
     """
-    start = clock()
+    start, unknown_since = clock(), None
     while True:
         try:
             return question(min(_ASK_S, timeout_s))
@@ -90,11 +90,12 @@ def ask(
             error: KafkaError = failure.args[0]
         serve(0)
         trouble.raise_refusal()
-        waited_s = clock() - start
-        settled = error.code() in TOPIC_UNKNOWN and waited_s >= _SETTLING_S
+        now = clock()
+        unknown_since = (unknown_since or now) if error.code() in TOPIC_UNKNOWN else None
+        settled = unknown_since is not None and now - unknown_since >= _SETTLING_S
         if settled or not (error.retriable() or error.code() in NOT_YET):
             raise KafkaException(error)
-        if waited_s >= timeout_s:
+        if now - start >= timeout_s:
             raise UnavailableError(trouble.silence(error.str()))
         time.sleep(_RETRY_S)
 
@@ -145,8 +146,12 @@ def find_topic(
 
 
 def _check_hosts(connection: KafkaConnection, description: Any) -> None:
-    """Look where the brokers say that they are: a list on this machine may lead to brokers on others."""
-    refuse_plaintext(connection, (node.host for partition in description.partitions for node in partition.replicas))
+    """Look where the brokers say that they are: a list on this machine may lead to brokers on others.
+
+    One that is down right now is known by its number only.
+    """
+    replicas = (node.host for partition in description.partitions for node in partition.replicas)
+    refuse_plaintext(connection, filter(None, replicas))
 
 
 def refused_topic(connection: KafkaConnection, name: str, error: KafkaError) -> UnavailableError:

@@ -45,6 +45,7 @@ class KafkaMessageSink:
     def __init__(self, spec: KafkaSink, clock: Clock = time.monotonic) -> None:
         self._spec = spec
         self._clock = clock
+        self._is_checked = False
 
     @property
     def where(self) -> str:
@@ -64,13 +65,16 @@ class KafkaMessageSink:
             Within the connection's bound, when the cluster is silent.
         """
         find_topic(self._spec, self._spec.topic, self._clock)
+        self._is_checked = True
 
     def open(self, position: bytes | None) -> MessageWriter:  # noqa: ARG002 - a topic cannot be cut back
         """Open a producer; what stands behind an earlier position stays, for a topic cannot be cut back.
 
-        Raises as `check` does.
+        Raises as `check` does, unless that has succeeded before: a flow opens an output for its first event, and
+        brokers that are away by then are waited for as they are later.
         """
-        self.check()
+        if not self._is_checked:
+            self.check()
         return KafkaMessageWriter(self._spec, self._clock)
 
 
