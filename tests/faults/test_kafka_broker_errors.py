@@ -26,9 +26,10 @@ from pynomaly_connectors.kafka.source import KafkaRecordSource
 from pynomaly_flows.sink import OpenOutputs, OutputSink
 
 PRODUCE, FETCH = 0, 1
-NOT_LEADER, TIMED_OUT, NOT_ENOUGH_REPLICAS, STORAGE = 6, 7, 19, 56
-TOO_LARGE, REFUSED = 10, 29
+UNKNOWN_TOPIC, NOT_LEADER, TIMED_OUT, NOT_ENOUGH_REPLICAS, STORAGE = 3, 6, 7, 19, 56
+TOO_LARGE, REFUSED, OUT_OF_ORDER_SEQUENCE, UNKNOWN_PRODUCER_ID = 10, 29, 45, 59
 PASSING = {
+    "unknown topic": [UNKNOWN_TOPIC] * 3,
     "not leader": [NOT_LEADER] * 5,
     "timed out": [TIMED_OUT] * 3,
     "not enough replicas": [NOT_ENOUGH_REPLICAS] * 3,
@@ -174,6 +175,26 @@ def test_permanent_errors_stop_the_epoch_and_are_counted(brokers: MockCluster, e
         partition.write_batch([[Message(b"8", b"one key")]])
     partition.close()
     assert stored(brokers) == []
+
+
+@pytest.mark.parametrize("error", [OUT_OF_ORDER_SEQUENCE, UNKNOWN_PRODUCER_ID])
+def test_brokers_that_lost_what_they_had_acknowledged(brokers: MockCluster, error: int) -> None:
+    """A gap in a producer's sequence either heals without loss or repeat, or stops the epoch; a new producer goes on."""
+    writer = sink(brokers).open(None)
+    writer.write(messages(0, 100))
+    writer.flush()
+    brokers.fail_requests(PRODUCE, error)
+    try:
+        writer.write(messages(100, 100))
+        writer.flush()
+    except DeliveryError as stopped:
+        print("STOPPED", stopped)
+        writer.close()
+        writer = sink(brokers).open(None)
+        writer.write(messages(100, 100))
+        writer.flush()
+    writer.close()
+    assert_once_and_in_order(brokers, 200)
 
 
 def test_a_time_that_is_up_is_counted(brokers: MockCluster) -> None:

@@ -138,14 +138,14 @@ def find_topic(
         description = ask(describe, trouble, admin.poll, connection.timeout_s, clock)
     except KafkaException as failure:
         raise refused_topic(connection, name, failure.args[0]) from None
-    _check_hosts(connection, description)
+    check_hosts(connection, description)
     check_topic(connection, name, description.authorized_operations)
     if group is not None:
         check_group(connection, group, admin)
     return Topic.of(description)
 
 
-def _check_hosts(connection: KafkaConnection, description: Any) -> None:
+def check_hosts(connection: KafkaConnection, description: Any) -> None:
     """Look where the brokers say that they are: a list on this machine may lead to brokers on others.
 
     One that is down right now is known by its number only.
