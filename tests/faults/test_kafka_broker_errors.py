@@ -14,7 +14,7 @@ from brokers.kafka_topics import KafkaTopics, until
 from brokers.mock_cluster import MockCluster
 from brokers.record_logs import RECORDS, payload
 from pynomaly.application.output import Output
-from pynomaly.application.ports import Message, PartitionReader
+from pynomaly.application.ports import Message, MessageWriter, PartitionReader
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import AccessError, DeliveryError
@@ -177,24 +177,39 @@ def test_permanent_errors_stop_the_epoch_and_are_counted(brokers: MockCluster, e
     assert stored(brokers) == []
 
 
-@pytest.mark.parametrize("error", [OUT_OF_ORDER_SEQUENCE, UNKNOWN_PRODUCER_ID])
-def test_brokers_that_lost_what_they_had_acknowledged(brokers: MockCluster, error: int) -> None:
-    """A gap in a producer's sequence either heals without loss or repeat, or stops the epoch; a new producer goes on."""
+def test_a_producer_that_brokers_have_forgotten_goes_on(brokers: MockCluster) -> None:
+    """A broker that no longer knows it is told who it is; nothing is lost or repeated."""
     writer = sink(brokers).open(None)
     writer.write(messages(0, 100))
     writer.flush()
-    brokers.fail_requests(PRODUCE, error)
-    try:
-        writer.write(messages(100, 100))
-        writer.flush()
-    except DeliveryError as stopped:
-        print("STOPPED", stopped)
-        writer.close()
-        writer = sink(brokers).open(None)
-        writer.write(messages(100, 100))
-        writer.flush()
+    brokers.fail_requests(PRODUCE, UNKNOWN_PRODUCER_ID)
+    writer.write(messages(100, 100))
+    writer.flush()
     writer.close()
     assert_once_and_in_order(brokers, 200)
+
+
+def test_a_broken_sequence_stops_the_epoch(brokers: MockCluster) -> None:
+    """Brokers that lost what they had acknowledged end this producer; another one begins a sequence of its own."""
+    writer = sink(brokers, client={"linger.ms": 200}).open(None)
+    writer.write(messages(0, 100))
+    writer.flush()
+    epoch = [Message(payload(number), b"one key") for number in range(100, 200)]
+    brokers.fail_requests(PRODUCE, OUT_OF_ORDER_SEQUENCE)
+    with pytest.raises(DeliveryError, match="must be delivered, failed: OUT_OF_ORDER_SEQUENCE_NUMBER") as stopped:
+        write_all(writer, epoch)
+    assert stopped.value.messages == 100
+    writer.close()
+    again = sink(brokers).open(None)
+    write_all(again, epoch)
+    again.close()
+    assert sorted(value or b"" for _, value in stored(brokers)) == sorted(map(payload, range(200)))
+
+
+def write_all(writer: MessageWriter, written: list[Message]) -> None:
+    """Write an epoch."""
+    writer.write(written)
+    writer.flush()
 
 
 def test_a_time_that_is_up_is_counted(brokers: MockCluster) -> None:

@@ -36,5 +36,5 @@ def test_a_replica_whose_broker_is_down_has_no_host() -> None:
     """The client knows the number of such a broker only; the start goes on beside it."""
     source = KafkaSource(kind="kafka", bootstrap="127.0.0.1:9092", topic="readings")
     check_hosts(source, _on("127.0.0.1", None, ""))
-    with pytest.raises(ConfigError, match="security.allow_plaintext"):
+    with pytest.raises(ConfigError, match=r"security\.allow_plaintext"):
         check_hosts(source, _on(None, "broker.example"))

@@ -10,6 +10,8 @@ The same questions show whether the brokers answer. Rules:
    reader gets may have been fetched long before.
 3. A question that has been open for 2 s is an outage even if nobody has lost a connection: a broker may hang, and a
    network may drop packets without a word.
+4. The client that asks clings to one broker, and waits for it when it dies. If it has answered before and now takes
+   1.5 s, a fresh one asks instead, which takes whoever is there; that one gets the time to connect.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from pynomaly_connectors.kafka.trouble import Clock, Trouble
 EVERY_S: Final = 2.0
 _EVERY_IN_TROUBLE_S: Final = 1.0
 _PATIENCE_S: Final = 2.0
+_STALE_S: Final = 1.5
 _SETTLING_S: Final = 1.0  # a broker that has just started may not know a topic for a moment
 _ASK_S: Final = 10.0
 
@@ -77,6 +80,7 @@ class TopicWatch:
         self._settles_at: float | None = None
         self._unanswered_since: float | None = None
         self._admin: AdminClient | None = None
+        self._has_answered = False
         self._answer: Future[Any] | None = None
 
     @property
@@ -103,6 +107,9 @@ class TopicWatch:
         if self._answer is not None and self._answer.done():
             answer, self._answer = self._answer, None
             self._judge(answer)
+        elif self._is_stale():
+            self._drop_client()
+            self._ask()
         elif self._answer is None and self._is_due():
             self._ask()
         if self._trouble.present:
@@ -112,6 +119,12 @@ class TopicWatch:
         has_come = self._answer is not None and self._answer.done()
         since = self._unanswered_since
         return since is not None and self._clock() - since >= _PATIENCE_S and not has_come
+
+    def _is_stale(self) -> bool:
+        return self._answer is not None and self._has_answered and self._clock() - self._asked_at >= _STALE_S
+
+    def _drop_client(self) -> None:
+        self._admin, self._has_answered = None, False
 
     def _is_due(self) -> bool:
         if self._settles_at is not None:
@@ -127,6 +140,7 @@ class TopicWatch:
         self._answer = self._admin.describe_topics(TopicCollection([name]), request_timeout=_ASK_S)[name]
 
     def _is_answered(self) -> None:
+        self._has_answered = True
         self._unanswered_since = None
         self._trouble.answered(self._asked_at)
 
@@ -139,7 +153,9 @@ class TopicWatch:
                 self._judge_unknown(error)
             elif error.code() in TOPIC_REFUSED:
                 raise refused_topic(self._connection, self._topic.name, error) from None
-            return  # no answer: how long that may go on is the trouble's to judge
+            else:
+                self._drop_client()  # no answer: how long that may go on is the trouble's to judge
+            return
         self._settles_at = None
         self._is_answered()
         if found.id != self._topic.id:
