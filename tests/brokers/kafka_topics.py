@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec  # pyright: ignore[reportPrivateImportUsage] - documented there
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,  # pyright: ignore[reportPrivateImportUsage] # documented there, as are the others
+    ConfigEntry,  # pyright: ignore[reportPrivateImportUsage]
+    ConfigResource,  # pyright: ignore[reportPrivateImportUsage]
+    NewPartitions,  # pyright: ignore[reportPrivateImportUsage]
+    NewTopic,  # pyright: ignore[reportPrivateImportUsage]
+    OffsetSpec,  # pyright: ignore[reportPrivateImportUsage]
+    ResourceType,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 from brokers.mock_cluster import MockCluster
 
@@ -62,6 +71,16 @@ class KafkaTopics:
         """Give a topic more partitions, up to a number, and wait until every one has a leader."""
         self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(DEADLINE_S)
         until(lambda: self._served(topic, partitions), f"all {partitions} partitions of {topic} are served")
+
+    def alter(self, topic: str, **config: str) -> None:
+        """Change settings of a topic and wait until they are in force."""
+        settings = {name.replace("_", "."): value for name, value in config.items()}
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
+        ]
+        where = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        self._admin.incremental_alter_configs([where])[where].result(DEADLINE_S)
+        until(lambda: settings.items() <= self._settings(topic).items(), f"settings of {topic} are in force")
 
     def delete(self, topic: str) -> None:
         """Delete a topic and wait until it is gone."""
@@ -141,6 +160,11 @@ class KafkaTopics:
             return consumer.committed([TopicPartition(topic, partition)], timeout=DEADLINE_S)[0].offset
         finally:
             consumer.close()
+
+    def _settings(self, topic: str) -> dict[str, str | None]:
+        where = ConfigResource(ResourceType.TOPIC, topic)
+        found = self._admin.describe_configs([where])[where].result(DEADLINE_S)
+        return {name: entry.value for name, entry in found.items()}
 
     def _served(self, topic: str, partitions: int) -> bool:
         """Tell whether every leader answers: metadata name it before it knows, and it refuses until then."""

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
-from pynomaly.domain.error import MissingInputError, UnavailableError
+from pynomaly.domain.error import MissingInputError, StateError, UnavailableError
 from pynomaly_connectors.kafka.client import connect, connection_settings, refuse_plaintext
 from pynomaly_connectors.kafka.error_code import NOT_YET, TOPIC_UNKNOWN
 from pynomaly_connectors.kafka.right import check_group, check_topic, missing_right
@@ -152,6 +152,14 @@ def check_hosts(connection: KafkaConnection, description: Any) -> None:
     """
     replicas = (node.host for partition in description.partitions for node in partition.replicas)
     refuse_plaintext(connection, filter(None, replicas))
+
+
+def recreated(name: str, old: str, new: str) -> StateError:
+    """Say that another topic has taken the name of the one that is read."""
+    return StateError(
+        f"topic {name} must stay while it is read (id {old}), was deleted and created again (id {new}); "
+        "start over with --reset-state"
+    )
 
 
 def refused_topic(connection: KafkaConnection, name: str, error: KafkaError) -> UnavailableError:

@@ -330,6 +330,7 @@ class KafkaPartitionReader:
     def _pass_over(self, offset: int) -> None:
         """Go on where the flow's policy says, instead of at an offset that the broker does not have."""
         partition = self._stream.partition
+        self._lost.check_topic(self._stream)
         log = Log(self._stream, *self._feed.watermarks(partition))
         if log.holds(offset):
             raise TransientError(

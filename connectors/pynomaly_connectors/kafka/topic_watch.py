@@ -26,7 +26,7 @@ from confluent_kafka.admin import AdminClient
 from pynomaly.application.spec.source import KafkaConnection
 from pynomaly.domain.error import InputGrownError, PynomalyError, StateError
 from pynomaly_connectors.kafka.client import connect, connection_settings
-from pynomaly_connectors.kafka.cluster import Topic, refused_topic
+from pynomaly_connectors.kafka.cluster import Topic, recreated, refused_topic
 from pynomaly_connectors.kafka.error_code import TOPIC_REFUSED, TOPIC_UNKNOWN
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
@@ -159,10 +159,7 @@ class TopicWatch:
         self._settles_at = None
         self._is_answered()
         if found.id != self._topic.id:
-            raise StateError(
-                f"topic {self._topic.name} must stay while it is read (id {self._topic.id}), was deleted and created "
-                f"again (id {found.id}); start over with --reset-state"
-            )
+            raise recreated(self._topic.name, self._topic.id, found.id)
         if len(found.partitions) > len(self._topic.partitions) and not self._bounded:
             raise self._grown(len(found.partitions))
 
