@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from brokers.kafka_topics import KafkaTopics, until
 from brokers.mock_cluster import MockCluster
 from brokers.record_logs import RECORDS, payload
+from fault_table import Figures
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message, MessageWriter, PartitionReader
 from pynomaly.application.spec.sink import KafkaSink
@@ -63,6 +64,13 @@ def stored(cluster: MockCluster) -> list[tuple[bytes | None, bytes | None]]:
     return [(message.key(), message.value()) for message in KafkaTopics(cluster.bootstrap, cluster).read("records")]
 
 
+def figures(cluster: MockCluster, row: int, fault: str, written: int, faults: int) -> Figures:
+    """Count what became of messages with different values."""
+    found = [value for _, value in stored(cluster)]
+    different = len(set(found))
+    return Figures(row, fault, written, written - different, len(found) - different, faults)
+
+
 def assert_once_and_in_order(cluster: MockCluster, count: int) -> None:
     """Fail unless every message is there once, and those of a key stand in the order of writing."""
     found = stored(cluster)
@@ -72,8 +80,10 @@ def assert_once_and_in_order(cluster: MockCluster, count: int) -> None:
         assert values == [message.value for message in messages(0, count) if message.key == key]
 
 
-@pytest.mark.parametrize("errors", PASSING.values(), ids=PASSING)
-def test_a_writer_outlasts_errors_that_pass(brokers: MockCluster, errors: list[int]) -> None:
+@pytest.mark.parametrize(("name", "errors"), PASSING.items(), ids=PASSING)
+def test_a_writer_outlasts_errors_that_pass(
+    brokers: MockCluster, name: str, errors: list[int], tell: Callable[[Figures], None]
+) -> None:
     """Nothing is lost, repeated or out of order, and the flow is not told."""
     writer = sink(brokers).open(None)
     writer.write(messages(0, 200))
@@ -82,10 +92,11 @@ def test_a_writer_outlasts_errors_that_pass(brokers: MockCluster, errors: list[i
     writer.write(messages(200, 200))
     writer.flush()
     writer.close()
+    tell(figures(brokers, 6, f"output answered: {name}", 400, len(errors)))
     assert_once_and_in_order(brokers, 400)
 
 
-def test_a_writer_follows_the_leaders(brokers: MockCluster) -> None:
+def test_a_writer_follows_the_leaders(brokers: MockCluster, tell: Callable[[Figures], None]) -> None:
     """Every partition changes its leader, again and again under load."""
     writer = sink(brokers).open(None)
     for turn in range(6):
@@ -94,6 +105,7 @@ def test_a_writer_follows_the_leaders(brokers: MockCluster) -> None:
             brokers.lead("records", partition, 1 + (turn + partition) % BROKERS)
     writer.flush()
     writer.close()
+    tell(figures(brokers, 6, "output: all leaders move", 1_800, 6 * PARTITIONS))
     assert_once_and_in_order(brokers, 1_800)
 
 
@@ -154,7 +166,9 @@ def test_a_reader_follows_the_leaders(brokers: MockCluster) -> None:
     [(TOO_LARGE, "must be no larger than client and broker allow"), (REFUSED, "grant WRITE on the topic")],
     ids=["too large", "not authorised"],
 )
-def test_permanent_errors_stop_the_epoch_and_are_counted(brokers: MockCluster, error: int, text: str) -> None:
+def test_permanent_errors_stop_the_epoch_and_are_counted(
+    brokers: MockCluster, error: int, text: str, tell: Callable[[Figures], None]
+) -> None:
     """The snapshot that would make the epoch durable fails, and the metric says how many events were not delivered."""
     registry = CollectorRegistry()
     telemetry = PrometheusTelemetry("pumps", registry, version="1", heartbeat=Heartbeat(60.0), outputs=["alerts"])
@@ -174,6 +188,7 @@ def test_permanent_errors_stop_the_epoch_and_are_counted(brokers: MockCluster, e
     with pytest.raises((AccessError, DeliveryError), match=text):
         partition.write_batch([[Message(b"8", b"one key")]])
     partition.close()
+    tell(Figures(7, f"output refused: error {error}", 7, 0, 0, note=f"{failures()} counted, epoch not durable"))
     assert stored(brokers) == []
 
 
