@@ -51,17 +51,21 @@ class Progress:
 
         until(more, "further records are judged", within_s)
 
-    def caught_up(self, job: Job, within_s: float) -> float:
-        """Wait until less than 1,000 records have no outcome; return how long that took [s]."""
+    def caught_up(self, job: Job, within_s: float, behind: int = _BEHIND) -> float:
+        """Wait until less than a number of records have no outcome; return how long that took [s]."""
         since = time.monotonic()
 
         def close() -> bool:
             assert job.alive, job.err
             self.weigh(job)
-            return self.sender.sent - self.judged() < _BEHIND
+            return self.sender.sent - self.judged() < behind
 
-        until(close, f"less than {_BEHIND} records behind", within_s)
+        until(close, f"less than {behind} records behind", within_s)
         return time.monotonic() - since
+
+    def completed(self, job: Job, within_s: float) -> None:
+        """Wait until every record has an outcome; nobody sends any more."""
+        self.caught_up(job, within_s, behind=1)
 
     def weigh(self, job: Job) -> None:
         """Look how much memory the job holds now."""
