@@ -13,9 +13,11 @@ from hypothesis import settings
 
 from brokers.apache_kafka import ApacheKafka, ToolMissingError
 from brokers.apicurio import Apicurio
+from brokers.kafka_cluster import KafkaCluster
 from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
 from brokers.secured_kafka import SecuredKafka
+from brokers.toxiproxy import ProxiedKafka
 from e2e.job import Program
 from pynomaly_connectors.kafka import source as kafka_source
 from pynomaly_connectors.kafka.native.library import LibraryMissingError
@@ -24,8 +26,9 @@ from pynomaly_connectors.memory import Broker, broker, reset_brokers
 pytest_plugins = ("fault_table",)
 
 _LOG_CHARACTERS = 10_000
-_running: list[ApacheKafka | SecuredKafka] = []
-KafkaT = TypeVar("KafkaT", ApacheKafka, SecuredKafka)
+_running: list[ApacheKafka | KafkaCluster | ProxiedKafka | SecuredKafka] = []
+KafkaT = TypeVar("KafkaT", ApacheKafka, KafkaCluster, ProxiedKafka, SecuredKafka)
+_BROKERS = {"kafka", "own_kafka", "three_brokers", "proxied_kafka", "secured_kafka"}
 
 settings.register_profile("unhurried", deadline=None)  # the first example compiles a kernel, which takes seconds
 settings.load_profile("unhurried")
@@ -47,6 +50,22 @@ def own_kafka(tmp_path: Path) -> Iterator[ApacheKafka]:
     """A started Apache Kafka of the test's own, to kill, pause and restart."""
     with _apache_kafka(tmp_path) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def three_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """Three real brokers, to kill; a test leaves all of them running."""
+    with _apache_kafka(tmp_path_factory.mktemp("cluster"), KafkaCluster) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def proxied_kafka(tmp_path: Path) -> Iterator[ProxiedKafka]:
+    """A broker of the test's own behind a network that can be made bad; it is not started, the network is up."""
+    folder = tmp_path / "kafka"
+    folder.mkdir()
+    with _apache_kafka(folder, ProxiedKafka, start=False) as proxied:
+        yield proxied
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +147,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show what the running brokers wrote beside a failed test that used one."""
     report = yield
     names = getattr(item, "fixturenames", ())
-    if report.failed and {"kafka", "own_kafka", "secured_kafka"} & set(names):
+    if report.failed and _BROKERS & set(names):
         report.sections += [("Apache Kafka's log", started.log[-_LOG_CHARACTERS:]) for started in _running]
     return report
 
@@ -136,7 +155,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 class _apache_kafka(Generic[KafkaT]):  # noqa: N801 - a context manager, used as a function
     """Start a broker for a block; without its tools skip, or fail where CI promises them."""
 
-    def __init__(self, folder: Path, kind: Callable[[Path], KafkaT] = ApacheKafka) -> None:
+    def __init__(self, folder: Path, kind: Callable[[Path], KafkaT] = ApacheKafka, *, start: bool = True) -> None:
+        self._start = start
         try:
             self._broker = kind(folder)
         except ToolMissingError as missing:
@@ -146,7 +166,8 @@ class _apache_kafka(Generic[KafkaT]):  # noqa: N801 - a context manager, used as
 
     def __enter__(self) -> KafkaT:
         _running.append(self._broker)
-        self._broker.start()
+        if self._start:
+            self._broker.start()
         return self._broker
 
     def __exit__(self, *_exception: object) -> None:

@@ -36,6 +36,8 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         self._nap_s = 0.0
         self._has_slept = False
         self._skipped = 0
+        self._outage: str | None = None
+        telemetry.input_answers(reader.stream, None)
         self._snapshot: tuple[bytes, float] | None = None
 
     def next_batch(self) -> list[KeyedBatch]:
@@ -51,6 +53,7 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if self._drain.requested:
             raise StopIteration
         batch = self._poll()
+        self._tell_outage()
         self._tell_skipped()
         lag = self._reader.lag
         if lag is not None:
@@ -108,6 +111,12 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if durable:
             self._confirm_snapshot()
         self._reader.close()
+
+    def _tell_outage(self) -> None:
+        outage = self._reader.outage
+        if outage != self._outage:
+            self._outage = outage
+            self._telemetry.input_answers(self._reader.stream, outage)
 
     def _tell_skipped(self) -> None:
         skipped = self._reader.skipped

@@ -1,4 +1,4 @@
-"""A real Apache Kafka on loopback: one KRaft node, resolved by Maven, without containers.
+"""A real Apache Kafka on loopback: a KRaft node, resolved by Maven, without containers.
 
 The numbers in the configuration are choices for tests: short sessions let a killed broker come back in
 two seconds instead of twelve, and the small cleaner buffer lets it live in a small heap.
@@ -55,45 +55,37 @@ broker.heartbeat.interval.ms=100
 """
 
 
+_picked: set[int] = set()
+
+
 class ToolMissingError(Exception):
     """A tool that a real broker needs is not here; the text says what to install."""
 
 
-class ApacheKafka:
-    """One broker, its data in a folder of its own.
+class KafkaNode:
+    """One node of a cluster, its data in a folder of its own; formatted from construction on.
 
     Parameters
     ----------
     folder
         Empty folder for configuration, data and log.
+    port
+        Where clients connect.
     properties
-        Template of its configuration.
+        Its configuration.
     format_options
-        Further arguments for the formatting of its storage.
-    further_ports
-        How many more ports it listens on, `ports` in the template.
+        Further arguments for the formatting of its storage, the id of the cluster among them.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        properties: str = PROPERTIES,
-        format_options: Sequence[str] = (),
-        *,
-        further_ports: int = 0,
-    ) -> None:
+    def __init__(self, folder: Path, port: int, properties: str, format_options: Sequence[str]) -> None:
         self._folder = folder
+        self._port = port
         self._classpath = f"{_jars()}/*"
-        self._port, controller_port, *self.ports = _free_ports(2 + further_ports)
         self._process: subprocess.Popen[bytes] | None = None
         self._configuration = folder / "server.properties"
-        self._configuration.write_text(
-            properties.format(port=self._port, controller_port=controller_port, folder=folder, ports=self.ports)
-        )
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        named = f"--cluster-id={cluster_id}"  # with an equals sign, for an id may begin with a hyphen
-        tool = ("kafka.tools.StorageTool", "format", named, "-c", str(self._configuration))
-        self._java(*tool, *format_options).wait(START_S)
+        self._configuration.write_text(properties)
+        tool = ("kafka.tools.StorageTool", "format", "-c", str(self._configuration))
+        self._formatting = self._java(*tool, *format_options)
 
     @property
     def bootstrap(self) -> str:
@@ -107,7 +99,17 @@ class ApacheKafka:
 
     def start(self) -> None:
         """Start the broker and wait until it accepts connections."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Start the broker."""
+        self._formatting.wait(START_S)
         self._process = self._java("kafka.Kafka", str(self._configuration))
+
+    def await_ready(self) -> None:
+        """Wait until the launched broker accepts connections."""
+        assert self._process is not None, "must be launched"
         deadline = time.monotonic() + START_S
         while not _accepts(self._port):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -138,7 +140,7 @@ class ApacheKafka:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - only a system call between fork and exec
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - only a system call between fork and exec
             )
 
     def _signal(self, number: int) -> None:
@@ -153,6 +155,40 @@ class ApacheKafka:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(STOP_S)
+
+
+class ApacheKafka(KafkaNode):
+    """A cluster of one broker.
+
+    Parameters
+    ----------
+    folder
+        Empty folder for configuration, data and log.
+    properties
+        Template of its configuration.
+    format_options
+        Further arguments for the formatting of its storage.
+    further_ports
+        How many more ports it listens on, `ports` in the template.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        properties: str = PROPERTIES,
+        format_options: Sequence[str] = (),
+        *,
+        further_ports: int = 0,
+    ) -> None:
+        port, controller_port, *self.ports = free_ports(2 + further_ports)
+        text = properties.format(port=port, controller_port=controller_port, folder=folder, ports=self.ports)
+        super().__init__(folder, port, text, (cluster_id_option(), *format_options))
+
+
+def cluster_id_option() -> str:
+    """Make an id for a cluster, as an option of the formatting."""
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return f"--cluster-id={cluster_id}"  # with an equals sign, for an id may begin with a hyphen
 
 
 def _jars() -> Path:
@@ -182,12 +218,17 @@ def _tool(name: str, what: str) -> str:
     return path
 
 
-def _free_ports(count: int) -> list[int]:
-    """Pick ports that nothing listens on, below those that the system hands to outgoing connections."""
+def free_ports(count: int) -> list[int]:
+    """Pick ports that nothing listens on, below those that the system hands to outgoing connections.
+
+    None is picked twice: a broker may be killed, and wants its own again.
+    """
     first, last = PORTS
     offset = os.getpid() * 7 % (last - first)
     candidates = [*range(first + offset, last), *range(first, first + offset)]
-    return list(islice(filter(_is_free, candidates), count))
+    picked = list(islice((port for port in candidates if port not in _picked and _is_free(port)), count))
+    _picked.update(picked)
+    return picked
 
 
 def _is_free(port: int) -> bool:
@@ -206,7 +247,7 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask the kernel to end the broker with the test run, should that be killed (prctl PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from brokers.apache_kafka import ToolMissingError, _die_with_parent, _free_ports, _tool
+from brokers.apache_kafka import ToolMissingError, _tool, die_with_parent, free_ports
 
 VERSION: Final = "3.0.9"  # 3.1 and newer want Java 21
 START_S: Final = 90.0
@@ -31,7 +31,7 @@ class Apicurio:
     """
 
     def __init__(self, folder: Path) -> None:
-        (self.port,) = _free_ports(1)
+        (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
         self._log = folder / "apicurio.log"
         java = _tool("java", "a Java 17 runtime")
@@ -46,7 +46,7 @@ class Apicurio:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - only a system call between fork and exec
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - only a system call between fork and exec
             )
 
     def await_ready(self) -> None:

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec  # pyright: ignore[reportPrivateImportUsage] - documented there
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,  # pyright: ignore[reportPrivateImportUsage] # documented there, as are the others
+    ConfigEntry,  # pyright: ignore[reportPrivateImportUsage]
+    ConfigResource,  # pyright: ignore[reportPrivateImportUsage]
+    NewPartitions,  # pyright: ignore[reportPrivateImportUsage]
+    NewTopic,  # pyright: ignore[reportPrivateImportUsage]
+    OffsetSpec,  # pyright: ignore[reportPrivateImportUsage]
+    ResourceType,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 from brokers.mock_cluster import MockCluster
 
@@ -35,10 +44,13 @@ class KafkaTopics:
         The cluster.
     mock
         The cluster itself, if it is a mock: that has no admin API for topics.
+    replication
+        Brokers that hold each partition of a topic that is created.
     """
 
-    def __init__(self, bootstrap: str, mock: MockCluster | None = None) -> None:
+    def __init__(self, bootstrap: str, mock: MockCluster | None = None, replication: int = 1) -> None:
         self.bootstrap = bootstrap
+        self._replication = replication
         self._mock = mock
         self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=QUIET)
         # Idempotent, or a retry could put messages in another order than the test's.
@@ -51,7 +63,7 @@ class KafkaTopics:
             self._mock.create_topic(topic, partitions)
         else:
             settings = {name.replace("_", "."): value for name, value in config.items()}
-            new = NewTopic(topic, partitions, 1, config=settings)
+            new = NewTopic(topic, partitions, self._replication, config=settings)
             self._admin.create_topics([new])[topic].result(DEADLINE_S)
         until(lambda: self._served(topic, partitions), f"topic {topic} is served")
 
@@ -60,6 +72,16 @@ class KafkaTopics:
         self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(DEADLINE_S)
         until(lambda: self._served(topic, partitions), f"all {partitions} partitions of {topic} are served")
 
+    def alter(self, topic: str, **config: str) -> None:
+        """Change settings of a topic and wait until they are in force."""
+        settings = {name.replace("_", "."): value for name, value in config.items()}
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
+        ]
+        where = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        self._admin.incremental_alter_configs([where])[where].result(DEADLINE_S)
+        until(lambda: settings.items() <= self._settings(topic).items(), f"settings of {topic} are in force")
+
     def delete(self, topic: str) -> None:
         """Delete a topic and wait until it is gone."""
         if self._mock is not None:
@@ -67,6 +89,24 @@ class KafkaTopics:
         else:
             self._admin.delete_topics([topic])[topic].result(DEADLINE_S)
         until(lambda: self.topic_id(topic) is None, f"topic {topic} is gone")
+
+    def leaders(self, topic: str) -> dict[int, int]:
+        """Return the broker that leads each partition."""
+        found = self._admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions
+        return {number: partition.leader for number, partition in found.items()}
+
+    def await_in_sync(self, *topics: str) -> None:
+        """Wait until every replica of topics has all of their records."""
+
+        def in_sync() -> bool:
+            try:
+                found = [self._admin.list_topics(topic, timeout=1).topics[topic].partitions for topic in topics]
+            except KafkaException:
+                return False
+            replicas = [(len(partition.isrs), len(partition.replicas)) for each in found for partition in each.values()]
+            return all(there == wanted == self._replication for there, wanted in replicas)
+
+        until(in_sync, f"every replica of {topics} is in sync", 60.0)
 
     def topic_id(self, topic: str) -> str | None:
         """Return Kafka's id of a topic; None if there is no such topic."""
@@ -120,6 +160,11 @@ class KafkaTopics:
             return consumer.committed([TopicPartition(topic, partition)], timeout=DEADLINE_S)[0].offset
         finally:
             consumer.close()
+
+    def _settings(self, topic: str) -> dict[str, str | None]:
+        where = ConfigResource(ResourceType.TOPIC, topic)
+        found = self._admin.describe_configs([where])[where].result(DEADLINE_S)
+        return {name: entry.value for name, entry in found.items()}
 
     def _served(self, topic: str, partitions: int) -> bool:
         """Tell whether every leader answers: metadata name it before it knows, and it refuses until then."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,8 @@ class FlowRuns:
         The topic that all runs read.
     every
         Time between two checkpoints.
+    way
+        Where the program reaches the cluster, if not where the test does.
     """
 
     program: Program
@@ -47,6 +49,7 @@ class FlowRuns:
     file: Path
     readings: str
     every: str = "1s"
+    way: str | None = None
 
     @classmethod
     def of(
@@ -66,6 +69,10 @@ class FlowRuns:
     def bootstrap(self) -> str:
         """The cluster's address."""
         return self.topics.bootstrap
+
+    def by_way_of(self, bootstrap: str) -> FlowRuns:
+        """Return the same runs, whose program connects elsewhere."""
+        return replace(self, way=bootstrap)
 
     def create_topics(self, partitions: int, runs: Iterable[str]) -> None:
         """Create the input, and an alert topic for each run."""
@@ -92,7 +99,7 @@ class FlowRuns:
     def environment(self, run: str, every: str | None = None) -> dict[str, str]:
         """Return what the references of the flow mean in a run."""
         return {
-            "KAFKA_BOOTSTRAP": self.bootstrap,
+            "KAFKA_BOOTSTRAP": self.way or self.bootstrap,
             "KAFKA_INPUT_TOPIC": self.readings,
             "KAFKA_ALERT_TOPIC": self.alerts(run),
             "OUTCOMES": self.outcomes(run).name,

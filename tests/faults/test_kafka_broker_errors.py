@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 from brokers.kafka_topics import KafkaTopics, until
 from brokers.mock_cluster import MockCluster
 from brokers.record_logs import RECORDS, payload
+from fault_table import Figures
 from pynomaly.application.output import Output
-from pynomaly.application.ports import Message, PartitionReader
+from pynomaly.application.ports import Message, MessageWriter, PartitionReader
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import AccessError, DeliveryError
@@ -26,9 +27,10 @@ from pynomaly_connectors.kafka.source import KafkaRecordSource
 from pynomaly_flows.sink import OpenOutputs, OutputSink
 
 PRODUCE, FETCH = 0, 1
-NOT_LEADER, TIMED_OUT, NOT_ENOUGH_REPLICAS, STORAGE = 6, 7, 19, 56
-TOO_LARGE, REFUSED = 10, 29
+UNKNOWN_TOPIC, NOT_LEADER, TIMED_OUT, NOT_ENOUGH_REPLICAS, STORAGE = 3, 6, 7, 19, 56
+TOO_LARGE, REFUSED, OUT_OF_ORDER_SEQUENCE, UNKNOWN_PRODUCER_ID = 10, 29, 45, 59
 PASSING = {
+    "unknown topic": [UNKNOWN_TOPIC] * 3,
     "not leader": [NOT_LEADER] * 5,
     "timed out": [TIMED_OUT] * 3,
     "not enough replicas": [NOT_ENOUGH_REPLICAS] * 3,
@@ -62,6 +64,13 @@ def stored(cluster: MockCluster) -> list[tuple[bytes | None, bytes | None]]:
     return [(message.key(), message.value()) for message in KafkaTopics(cluster.bootstrap, cluster).read("records")]
 
 
+def figures(cluster: MockCluster, row: int, fault: str, written: int, faults: int) -> Figures:
+    """Count what became of messages with different values."""
+    found = [value for _, value in stored(cluster)]
+    different = len(set(found))
+    return Figures(row, fault, written, written - different, len(found) - different, faults)
+
+
 def assert_once_and_in_order(cluster: MockCluster, count: int) -> None:
     """Fail unless every message is there once, and those of a key stand in the order of writing."""
     found = stored(cluster)
@@ -71,8 +80,10 @@ def assert_once_and_in_order(cluster: MockCluster, count: int) -> None:
         assert values == [message.value for message in messages(0, count) if message.key == key]
 
 
-@pytest.mark.parametrize("errors", PASSING.values(), ids=PASSING)
-def test_a_writer_outlasts_errors_that_pass(brokers: MockCluster, errors: list[int]) -> None:
+@pytest.mark.parametrize(("name", "errors"), PASSING.items(), ids=PASSING)
+def test_a_writer_outlasts_errors_that_pass(
+    brokers: MockCluster, name: str, errors: list[int], tell: Callable[[Figures], None]
+) -> None:
     """Nothing is lost, repeated or out of order, and the flow is not told."""
     writer = sink(brokers).open(None)
     writer.write(messages(0, 200))
@@ -81,10 +92,11 @@ def test_a_writer_outlasts_errors_that_pass(brokers: MockCluster, errors: list[i
     writer.write(messages(200, 200))
     writer.flush()
     writer.close()
+    tell(figures(brokers, 6, f"output answered: {name}", 400, len(errors)))
     assert_once_and_in_order(brokers, 400)
 
 
-def test_a_writer_follows_the_leaders(brokers: MockCluster) -> None:
+def test_a_writer_follows_the_leaders(brokers: MockCluster, tell: Callable[[Figures], None]) -> None:
     """Every partition changes its leader, again and again under load."""
     writer = sink(brokers).open(None)
     for turn in range(6):
@@ -93,6 +105,7 @@ def test_a_writer_follows_the_leaders(brokers: MockCluster) -> None:
             brokers.lead("records", partition, 1 + (turn + partition) % BROKERS)
     writer.flush()
     writer.close()
+    tell(figures(brokers, 6, "output: all leaders move", 1_800, 6 * PARTITIONS))
     assert_once_and_in_order(brokers, 1_800)
 
 
@@ -153,7 +166,9 @@ def test_a_reader_follows_the_leaders(brokers: MockCluster) -> None:
     [(TOO_LARGE, "must be no larger than client and broker allow"), (REFUSED, "grant WRITE on the topic")],
     ids=["too large", "not authorised"],
 )
-def test_permanent_errors_stop_the_epoch_and_are_counted(brokers: MockCluster, error: int, text: str) -> None:
+def test_permanent_errors_stop_the_epoch_and_are_counted(
+    brokers: MockCluster, error: int, text: str, tell: Callable[[Figures], None]
+) -> None:
     """The snapshot that would make the epoch durable fails, and the metric says how many events were not delivered."""
     registry = CollectorRegistry()
     telemetry = PrometheusTelemetry("pumps", registry, version="1", heartbeat=Heartbeat(60.0), outputs=["alerts"])
@@ -173,7 +188,43 @@ def test_permanent_errors_stop_the_epoch_and_are_counted(brokers: MockCluster, e
     with pytest.raises((AccessError, DeliveryError), match=text):
         partition.write_batch([[Message(b"8", b"one key")]])
     partition.close()
+    tell(Figures(7, f"output refused: error {error}", 7, 0, 0, note=f"{failures()} counted, epoch not durable"))
     assert stored(brokers) == []
+
+
+def test_a_producer_that_brokers_have_forgotten_goes_on(brokers: MockCluster) -> None:
+    """A broker that no longer knows it is told who it is; nothing is lost or repeated."""
+    writer = sink(brokers).open(None)
+    writer.write(messages(0, 100))
+    writer.flush()
+    brokers.fail_requests(PRODUCE, UNKNOWN_PRODUCER_ID)
+    writer.write(messages(100, 100))
+    writer.flush()
+    writer.close()
+    assert_once_and_in_order(brokers, 200)
+
+
+def test_a_broken_sequence_stops_the_epoch(brokers: MockCluster) -> None:
+    """Brokers that lost what they had acknowledged end this producer; another one begins a sequence of its own."""
+    writer = sink(brokers, client={"linger.ms": 200}).open(None)
+    writer.write(messages(0, 100))
+    writer.flush()
+    epoch = [Message(payload(number), b"one key") for number in range(100, 200)]
+    brokers.fail_requests(PRODUCE, OUT_OF_ORDER_SEQUENCE)
+    with pytest.raises(DeliveryError, match="must be delivered, failed: OUT_OF_ORDER_SEQUENCE_NUMBER") as stopped:
+        write_all(writer, epoch)
+    assert stopped.value.messages == 100
+    writer.close()
+    again = sink(brokers).open(None)
+    write_all(again, epoch)
+    again.close()
+    assert sorted(value or b"" for _, value in stored(brokers)) == sorted(map(payload, range(200)))
+
+
+def write_all(writer: MessageWriter, written: list[Message]) -> None:
+    """Write an epoch."""
+    writer.write(written)
+    writer.flush()
 
 
 def test_a_time_that_is_up_is_counted(brokers: MockCluster) -> None:

@@ -88,6 +88,10 @@ class _WatchingReader:
     def skipped(self) -> int:
         return self._inner.skipped
 
+    @property
+    def outage(self) -> None:
+        return self._inner.outage
+
     def poll(self) -> RecordBatch | None:
         self._polls += 1
         if self._polls > _RECORDS // 10 // 2:

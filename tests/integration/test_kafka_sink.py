@@ -83,6 +83,19 @@ def test_an_outage_within_the_bound_is_waited_out(fragile: KafkaTopics, mock_clu
     writer.close()
 
 
+def test_an_output_may_be_opened_during_an_outage(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
+    """A flow opens it for its first event, long after the check: brokers that are away by then are waited for."""
+    checked = sink(fragile.bootstrap, timeout_s=1)
+    checked.check()
+    mock_cluster.go_down()
+    writer = checked.open(None)
+    writer.write([Message(b"1", b"k")])
+    mock_cluster.come_up()
+    writer.flush()
+    assert [message.value() for message in fragile.read("alerts")] == [b"1"]
+    writer.close()
+
+
 def test_a_full_queue_holds_the_writer_back(fragile: KafkaTopics) -> None:
     """Back-pressure loses nothing and takes no memory."""
     writer = sink(fragile.bootstrap, client={"queue.buffering.max.messages": 10}).open(None)

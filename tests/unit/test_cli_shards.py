@@ -68,6 +68,7 @@ def test_shards_are_watched_and_drained_as_one(folder: Path) -> None:
     with running("run", "following.yaml", "--shards", "2", "--metrics", "127.0.0.1:0", folder=folder) as process:
         url = _metrics_url(process)
         until(lambda: _get(f"{url}/healthz") != "", "both shards are well", 90.0)
+        until(lambda: _get(f"{url}/ready") != "", "both shards are ready", 90.0)
         until(lambda: _read(_get(f"{url}/metrics")) == 4 * 401, "all records are read", 90.0)
         page = _get(f"{url}/metrics")
         process.send_signal(signal.SIGTERM)

@@ -227,7 +227,7 @@ SECTIONS = (
 )
 KAFKA_KEYS = (
     "bootstrap, security, client, timeout_s, kind, topic, group, start, new_partitions, out_of_range, tombstones, "
-    "format, schema_registry, reader, decoder, batch_records"
+    "format, schema_registry, reader, decoder, batch_records, outage_s"
 )
 PART_KEYS = "as, fields, calibration, detector, direction, minimum_absolute, minimum_relative, guard"
 EW_ZSCORE_KEYS = f"{PART_KEYS}, half_life, warm_up"

@@ -11,7 +11,7 @@ from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import TransientError
 from pynomaly_connectors.kafka.passing_fault import PassingFaults
 
-_SOURCE = KafkaSource(kind="kafka", bootstrap="broker:9092", topic="readings", timeout_s=10)
+_SOURCE = KafkaSource(kind="kafka", bootstrap="broker:9092", topic="readings", outage_s=10)
 _FAULT = KafkaError(KafkaError.REQUEST_TIMED_OUT)
 
 

@@ -27,7 +27,9 @@ class Shards:
         for _ in range(2):
             registry = CollectorRegistry()
             self.telemetry.append(PrometheusTelemetry("f", registry, version="1", heartbeat=Heartbeat(60.0)))
-            self.endpoints.append(held.enter_context(MetricsEndpoint("127.0.0.1:0", registry, self.problem)))
+            self.endpoints.append(
+                held.enter_context(MetricsEndpoint("127.0.0.1:0", registry, self.problem, lambda: None))
+            )
 
     def problem(self) -> str | None:
         """Answer for both."""
@@ -85,10 +87,10 @@ def test_a_shard_that_does_not_answer_is_down(shards: Shards) -> None:
 
 def test_all_are_well_only_if_each_is(shards: Shards) -> None:
     """A shard at the end of its input is well; one that starts, hangs or does not answer is not, and is named."""
-    assert problem_of(shards.states()) is None
-    assert (problem_of(shards.states(third=True)) or "").startswith("shard 2/3 must run, is starting")
+    assert problem_of(shards.states(), "healthz") is None
+    assert (problem_of(shards.states(third=True), "healthz") or "").startswith("shard 2/3 must run, is starting")
     shards.hanging = True
-    assert problem_of(shards.states()) == "shard 0/3: the flow hangs"
+    assert problem_of(shards.states(), "healthz") == "shard 0/3: the flow hangs"
     shards.hanging = False
     shards.endpoints[1].stop()
-    assert (problem_of(shards.states()) or "").startswith("shard 1/3 must answer within 2 s, did not")
+    assert (problem_of(shards.states(), "healthz") or "").startswith("shard 1/3 must answer within 2 s, did not")

@@ -211,10 +211,16 @@ def test_heartbeat_complains_after_its_patience(watched: Watched) -> None:
     assert watched.heartbeat.problem() is None
 
 
+def _well() -> None:
+    """Find nothing wrong."""
+
+
 @pytest.fixture
 def endpoint(watched: Watched) -> Iterator[MetricsEndpoint]:
     """Serve the telemetry on a free port of loopback."""
-    with MetricsEndpoint("127.0.0.1:0", watched.registry, watched.heartbeat.problem) as served:
+    with MetricsEndpoint(
+        "127.0.0.1:0", watched.registry, watched.heartbeat.problem, watched.telemetry.hindrance
+    ) as served:
         yield served
 
 
@@ -254,16 +260,43 @@ def test_health_follows_the_heartbeat(endpoint: MetricsEndpoint, watched: Watche
     assert json.loads(body)["problem"].startswith("input must be polled every 60 s, was polled 1000 s ago")
 
 
+def test_readiness_follows_inputs_and_loop(endpoint: MetricsEndpoint, watched: Watched) -> None:
+    """503 until an input is open, while one does not answer, and while the loop waits for something else."""
+
+    def ready() -> str | None:
+        status, _, body = get(endpoint.url + "/ready")
+        problem = json.loads(body).get("problem")
+        assert (status == 200) == (problem is None)
+        return None if problem is None else str(problem)
+
+    assert ready() == "input must be open, is being looked for: the flow starts"
+    for stream in (ORDERS, Stream("orders", 4)):
+        watched.telemetry.input_answers(stream, None)
+    assert ready() is None
+    watched.telemetry.input_answers(ORDERS, "kafka must answer, is away")
+    assert ready() == "kafka must answer, is away"
+    labels = {"flow": "checkout", "stream": "orders[3]"}
+    assert watched.registry.get_sample_value("pynomaly_input_up", labels) == 0
+    watched.telemetry.input_answers(ORDERS, None)
+    assert watched.registry.get_sample_value("pynomaly_input_up", labels) == 1
+    watched.clock.now += 4.0
+    assert (ready() or "").startswith(
+        "input must be polled every 3 s, was polled 4 s ago: the flow waits for an output"
+    )
+    watched.telemetry.input_polled()
+    assert ready() is None
+
+
 def test_other_paths_are_not_found(endpoint: MetricsEndpoint) -> None:
     """Anything else says what exists."""
-    assert get(endpoint.url + "/")[::2] == (404, b"ask /metrics or /healthz\n")
+    assert get(endpoint.url + "/")[::2] == (404, b"ask /metrics, /healthz or /ready\n")
 
 
 def test_taken_port_is_a_config_error(endpoint: MetricsEndpoint) -> None:
     """The error names the setting, the address and what to do."""
     taken = endpoint.url.removeprefix("http://")
     with pytest.raises(ConfigError) as caught:
-        MetricsEndpoint(taken, CollectorRegistry(), lambda: None)
+        MetricsEndpoint(taken, CollectorRegistry(), _well, _well)
     assert str(caught.value) == (
         f"metrics.listen: must be an address that this machine can listen on, was '{taken}': "
         "Address already in use; stop what listens there or choose another"
@@ -276,18 +309,18 @@ def test_taken_port_is_a_config_error(endpoint: MetricsEndpoint) -> None:
 def test_bad_address_is_a_config_error(listen: str) -> None:
     """The error shows what an address looks like."""
     with pytest.raises(ConfigError) as caught:
-        MetricsEndpoint(listen, CollectorRegistry(), lambda: None)
+        MetricsEndpoint(listen, CollectorRegistry(), _well, _well)
     assert str(caught.value) == f"metrics.listen: must be <host>:<port>, such as 127.0.0.1:9464, was {listen!r}"
 
 
 def test_endpoint_stops_and_frees_its_port(watched: Watched) -> None:
     """After stop the port can be taken again and no thread is left; a second stop does nothing."""
-    endpoint = MetricsEndpoint("127.0.0.1:0", watched.registry, lambda: None)
+    endpoint = MetricsEndpoint("127.0.0.1:0", watched.registry, _well, _well)
     address = endpoint.url.removeprefix("http://")
     endpoint.stop()
     endpoint.stop()
     assert not [thread for thread in threading.enumerate() if thread.name == "metrics-endpoint"]
-    MetricsEndpoint(address, watched.registry, lambda: None).stop()
+    MetricsEndpoint(address, watched.registry, _well, _well).stop()
 
 
 def test_connections_are_bounded(endpoint: MetricsEndpoint) -> None:

@@ -149,6 +149,11 @@ class FileReader:
         """None: what was deleted from a file cannot be told from what never stood there."""
         return 0
 
+    @property
+    def outage(self) -> None:
+        """None: a file that cannot be read is an error at once."""
+        return
+
     def poll(self) -> RecordBatch | None:
         """Return the next records, at most one chunk of the file; None if that holds none."""
         if self.at_end:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
-from pynomaly.domain.error import MissingInputError, UnavailableError
+from pynomaly.domain.error import MissingInputError, StateError, UnavailableError
 from pynomaly_connectors.kafka.client import connect, connection_settings, refuse_plaintext
 from pynomaly_connectors.kafka.error_code import NOT_YET, TOPIC_UNKNOWN
 from pynomaly_connectors.kafka.right import check_group, check_topic, missing_right
@@ -21,7 +21,7 @@ AnswerT = TypeVar("AnswerT")
 
 _ASK_S = 1.0  # one attempt; between two of them we look at what the error callback was told
 _RETRY_S = 0.05
-_SETTLING_S = 1.0  # a topic may be unknown to a broker for a moment after its creation
+_SETTLING_S = 1.0  # a topic may be unknown to a broker for a moment, after its creation or the broker's own start
 _NO_ID: Final = ("", "AAAAAAAAAAAAAAAAAAAAAA")  # brokers before 2.8 have no topic ids
 
 
@@ -82,7 +82,7 @@ def ask(
     KafkaException
         When the answer is an error that waiting does not mend.
     """
-    start = clock()
+    start, unknown_since = clock(), None
     while True:
         try:
             return question(min(_ASK_S, timeout_s))
@@ -90,11 +90,12 @@ def ask(
             error: KafkaError = failure.args[0]
         serve(0)
         trouble.raise_refusal()
-        waited_s = clock() - start
-        settled = error.code() in TOPIC_UNKNOWN and waited_s >= _SETTLING_S
+        now = clock()
+        unknown_since = (unknown_since or now) if error.code() in TOPIC_UNKNOWN else None
+        settled = unknown_since is not None and now - unknown_since >= _SETTLING_S
         if settled or not (error.retriable() or error.code() in NOT_YET):
             raise KafkaException(error)
-        if waited_s >= timeout_s:
+        if now - start >= timeout_s:
             raise UnavailableError(trouble.silence(error.str()))
         time.sleep(_RETRY_S)
 
@@ -137,16 +138,28 @@ def find_topic(
         description = ask(describe, trouble, admin.poll, connection.timeout_s, clock)
     except KafkaException as failure:
         raise refused_topic(connection, name, failure.args[0]) from None
-    _check_hosts(connection, description)
+    check_hosts(connection, description)
     check_topic(connection, name, description.authorized_operations)
     if group is not None:
         check_group(connection, group, admin)
     return Topic.of(description)
 
 
-def _check_hosts(connection: KafkaConnection, description: Any) -> None:
-    """Look where the brokers say that they are: a list on this machine may lead to brokers on others."""
-    refuse_plaintext(connection, (node.host for partition in description.partitions for node in partition.replicas))
+def check_hosts(connection: KafkaConnection, description: Any) -> None:
+    """Look where the brokers say that they are: a list on this machine may lead to brokers on others.
+
+    One that is down right now is known by its number only.
+    """
+    replicas = (node.host for partition in description.partitions for node in partition.replicas)
+    refuse_plaintext(connection, filter(None, replicas))
+
+
+def recreated(name: str, old: str, new: str) -> StateError:
+    """Say that another topic has taken the name of the one that is read."""
+    return StateError(
+        f"topic {name} must stay while it is read (id {old}), was deleted and created again (id {new}); "
+        "start over with --reset-state"
+    )
 
 
 def refused_topic(connection: KafkaConnection, name: str, error: KafkaError) -> UnavailableError:

@@ -34,6 +34,11 @@ class Feed(Protocol):
     Every method may be called from any thread, but `close` only when nobody reads any more.
     """
 
+    @property
+    def outage(self) -> str | None:
+        """What keeps the brokers from answering, in one sentence; None while they do."""
+        ...
+
     def watermarks(self, partition: int) -> tuple[int, int]:
         """Ask the broker for the first offset that it holds and the one after the last.
 
@@ -70,7 +75,7 @@ class Feed(Protocol):
         InputGrownError
             When it has, and the flow reads new partitions.
         TransientError
-            When the brokers have been silent for longer than the connection's bound.
+            When the brokers have been silent for longer than an outage may last.
         """
         ...
 

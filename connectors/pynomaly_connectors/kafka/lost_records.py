@@ -10,6 +10,7 @@ import logging
 
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.record import Stream
+from pynomaly_connectors.kafka.cluster import find_topic, recreated
 from pynomaly_connectors.kafka.gap_ledger import Gap, GapLedger
 from pynomaly_connectors.log_position import Log
 
@@ -28,8 +29,23 @@ class LostRecords:
     """
 
     def __init__(self, source: KafkaSource, ledger: GapLedger | None) -> None:
+        self._source = source
         self._policy = source.out_of_range
         self._ledger = ledger
+
+    def check_topic(self, stream: Stream) -> None:
+        """Ask whether a stream's topic is still the one that is read: another one of its name has other offsets.
+
+        Raises
+        ------
+        StateError
+            When it is not.
+        UnavailableError
+            When it is gone, or the cluster silent.
+        """
+        found = find_topic(self._source, stream.name)
+        if found.id != stream.incarnation:
+            raise recreated(stream.name, stream.incarnation, found.id)
 
     def pass_over(self, log: Log, offset: int) -> int:
         """Return where to go on instead of an offset that a log does not hold.

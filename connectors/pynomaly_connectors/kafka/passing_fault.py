@@ -5,7 +5,7 @@ librdkafka repeats a fetch that failed, and tells of the failure all the same. R
 1. A fault is waited out; the first one of a partition is logged.
 2. Records of the partition end its run of faults. So does quiet for as long as an outage may last: an idle partition
    has no records by which to tell that it works.
-3. A run that lasts for the connection's bound stops the reader.
+3. A run that lasts for as long stops the reader.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PassingFaults:
     Parameters
     ----------
     source
-        What is read; its ``timeout_s`` is the bound.
+        What is read; its ``outage_s`` is the bound.
     clock
         Monotonic seconds.
     """
@@ -54,16 +54,16 @@ class PassingFaults:
         """
         now = self._clock()
         run = self._runs.get(partition)
-        if run is None or now - run.last_s > self._source.timeout_s:
+        if run is None or now - run.last_s > self._source.outage_s:
             facts = {"topic": self._source.topic, "partition": partition, "error": error.name()}
             _log.warning("kafka_fetch_failed", extra=facts)
             self._runs[partition] = _Run(now, now)
             return
         run.last_s = now
-        if now - run.since_s >= self._source.timeout_s:
+        if now - run.since_s >= self._source.outage_s:
             raise TransientError(
                 f"{self._source.topic}[{partition}] at {self._source.bootstrap} must be readable within "
-                f"{self._source.timeout_s:g} s, failed again and again: {error.name()}: {error.str()}; look at the "
+                f"{self._source.outage_s:g} s, failed again and again: {error.name()}: {error.str()}; look at the "
                 "brokers; a restart resumes where the last checkpoint stands"
             )
 

@@ -33,9 +33,6 @@ from pynomaly_connectors.kafka.passing_fault import PassingFaults
 from pynomaly_connectors.kafka.topic_watch import TopicWatch
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
-_PROBE_EVERY_S = 1.0
-_PROBE_S = 0.03
-
 
 @dataclass(slots=True)
 class _Lane:
@@ -72,16 +69,20 @@ class PortableFeed:
     ) -> None:
         self._source = source
         self._clock = clock
-        self._trouble = Trouble(source, clock)
+        self._trouble = Trouble(source, clock, outage_s=source.outage_s)
         reads_new = source.new_partitions == "read"
-        self._watch = TopicWatch(source, topic, clock, bounded=bounded, reads_new=reads_new)
+        self._watch = TopicWatch(source, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
         callbacks = {"error_cb": self._trouble.report, "on_commit": self._committed}
         self._consumer = connect(Consumer, consumer_settings(source) | callbacks)
         self._lanes: dict[int, _Lane] = {}
         self._turned_away: set[int] = set()
         self._passing = PassingFaults(source, clock)
-        self._probed_at = clock()
         self._lock = Lock()
+
+    @property
+    def outage(self) -> str | None:
+        """What keeps the brokers from answering."""
+        return self._watch.outage
 
     def watermarks(self, partition: int) -> tuple[int, int]:
         """Ask the broker."""
@@ -182,12 +183,7 @@ class PortableFeed:
         return True
 
     def _fetch(self) -> None:
-        messages = self._consumer.consume(self._source.batch_records, 0)
-        if messages:
-            self._trouble.clear()
-            self._put_on_lanes(messages)
-        elif self._trouble.present:
-            self._probe()
+        self._put_on_lanes(self._consumer.consume(self._source.batch_records, 0))
 
     def _put_on_lanes(self, messages: list[Message]) -> None:
         failed: list[Message] = []
@@ -226,18 +222,6 @@ class PortableFeed:
                 self._passing.add(partition, error)
             case _:
                 check_fault(self._source, error, of_the_topic=message.topic() is not None)
-
-    def _probe(self) -> None:
-        """During trouble ask for a sign of life: an idle topic would not show that the brokers are back."""
-        if self._clock() - self._probed_at < _PROBE_EVERY_S:
-            return
-        self._probed_at = self._clock()
-        try:
-            self._consumer.list_topics(self._source.topic, timeout=_PROBE_S)
-        except KafkaException:
-            self._trouble.raise_outage()
-        else:
-            self._trouble.clear()
 
     def _committed(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         for offset in offsets:

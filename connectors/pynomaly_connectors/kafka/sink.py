@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -45,6 +45,7 @@ class KafkaMessageSink:
     def __init__(self, spec: KafkaSink, clock: Clock = time.monotonic) -> None:
         self._spec = spec
         self._clock = clock
+        self._is_checked = False
 
     @property
     def where(self) -> str:
@@ -64,13 +65,16 @@ class KafkaMessageSink:
             Within the connection's bound, when the cluster is silent.
         """
         find_topic(self._spec, self._spec.topic, self._clock)
+        self._is_checked = True
 
     def open(self, position: bytes | None) -> MessageWriter:  # noqa: ARG002 - a topic cannot be cut back
         """Open a producer; what stands behind an earlier position stays, for a topic cannot be cut back.
 
-        Raises as `check` does.
+        Raises as `check` does, unless that has succeeded before: a flow opens an output for its first event, and
+        brokers that are away by then are waited for as they are later.
         """
-        self.check()
+        if not self._is_checked:
+            self.check()
         return KafkaMessageWriter(self._spec, self._clock)
 
 
@@ -97,7 +101,7 @@ class KafkaMessageWriter:
         """
         for message in messages:
             self.send(message)
-        self._producer.poll(0)
+        self._serve(self._producer.poll, 0)
         self._raise_failure()
 
     def send(self, message: Message | RawRecord, partition: int = ANY_PARTITION) -> None:
@@ -118,7 +122,7 @@ class KafkaMessageWriter:
                 )
             except BufferError:
                 # Back-pressure: the queue is bounded, and what is in it expires after `delivery_timeout_s`.
-                self._producer.poll(_SERVE_S)
+                self._serve(self._producer.poll, _SERVE_S)
             except KafkaException as refusal:
                 raise self._broken(self._error(refusal.args[0], message.value or b"", None)) from None
             else:
@@ -135,7 +139,7 @@ class KafkaMessageWriter:
             When the brokers no longer let us write.
         """
         deadline = self._clock() + self._spec.delivery_timeout_s + _GRACE_S
-        while self._producer.flush(_SERVE_S) > 0:
+        while self._serve(self._producer.flush, _SERVE_S) > 0:
             self._raise_failure()
             if self._clock() >= deadline:
                 text = (
@@ -153,7 +157,19 @@ class KafkaMessageWriter:
     def close(self) -> None:
         """Drop whatever was not flushed; may be called twice."""
         self._producer.purge(blocking=False)
-        self._producer.flush(_SERVE_S)
+        self._serve(self._producer.flush, _SERVE_S)
+
+    def _serve(self, call: Callable[[float], int], seconds: float) -> int:
+        """Run the client's callbacks by one of its calls.
+
+        The client raises a fatal error out of whichever call comes next, once: brokers have lost what they had
+        acknowledged (OUT_OF_ORDER_SEQUENCE_NUMBER), and the sequence of this producer cannot go on.
+        """
+        try:
+            return call(seconds)
+        except KafkaException as fatal:
+            self._broken(self._error(fatal.args[0], b"", None))
+            return len(self._producer)
 
     def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         if error is None:
@@ -187,7 +203,7 @@ class KafkaMessageWriter:
             return
         if not self._settled:
             self._settled = True
-            self._producer.flush(_SETTLING_S)  # what is acknowledged all the same is no failure
+            self._serve(self._producer.flush, _SETTLING_S)  # what is acknowledged all the same is no failure
             self._producer.purge()
-            self._producer.flush(_SERVE_S)
+            self._serve(self._producer.flush, _SERVE_S)
         raise self._failure

@@ -272,6 +272,11 @@ class KafkaPartitionReader:
         """Offsets that retention has deleted before they were read, and that the flow has passed over since open."""
         return self._skipped
 
+    @property
+    def outage(self) -> str | None:
+        """What keeps the brokers from answering, in one sentence; None while they do."""
+        return self._feed.outage if self._release is not None else None
+
     def poll(self) -> RecordBatch | None:
         """Return the next records in order, or None if there are none right now.
 
@@ -284,8 +289,8 @@ class KafkaPartitionReader:
         InputGrownError
             When it was, and the flow reads new partitions.
         TransientError
-            When the brokers have been silent for longer than the connection's bound, or the schema of a record cannot
-            be had.
+            When the brokers have been silent for longer than an outage may last, or the schema of a record cannot be
+            had.
         """
         if self._release is None or self.at_end:
             return None
@@ -325,6 +330,7 @@ class KafkaPartitionReader:
     def _pass_over(self, offset: int) -> None:
         """Go on where the flow's policy says, instead of at an offset that the broker does not have."""
         partition = self._stream.partition
+        self._lost.check_topic(self._stream)
         log = Log(self._stream, *self._feed.watermarks(partition))
         if log.holds(offset):
             raise TransientError(

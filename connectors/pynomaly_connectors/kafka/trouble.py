@@ -32,11 +32,16 @@ class Trouble:
         The cluster, for the texts and the bound.
     clock
         Monotonic seconds.
+    outage_s
+        How long brokers may be silent [s]; None: no longer than for one answer.
     """
 
-    def __init__(self, connection: KafkaConnection, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, connection: KafkaConnection, clock: Clock = time.monotonic, *, outage_s: float | None = None
+    ) -> None:
         self._connection = connection
         self._clock = clock
+        self._outage_s = connection.timeout_s if outage_s is None else outage_s
         self._since: float | None = None
         self._refused = ""
         self._last = ""
@@ -46,6 +51,13 @@ class Trouble:
     def present(self) -> bool:
         """Whether all brokers were reported away, or refused us, since `clear`."""
         return self._since is not None
+
+    @property
+    def outage(self) -> str | None:
+        """What is wrong, in one sentence; None while nothing is known to be. May be read from any thread."""
+        if self._since is None:
+            return None
+        return f"kafka at {self._connection.bootstrap} must answer, is out of reach ({self._last})"
 
     def report(self, error: KafkaError) -> None:
         """Take an error from the client's callback."""
@@ -57,6 +69,11 @@ class Trouble:
             self._since = self._clock()
             facts = {"bootstrap": self._connection.bootstrap, "error": self._last}
             _log.warning("kafka_brokers_unreachable", extra=facts)
+
+    def answered(self, asked_at: float) -> None:
+        """Take note of an answer to a question of a moment: trouble that is younger may have come after it."""
+        if self._since is not None and asked_at > self._since:
+            self.clear()
 
     def clear(self) -> None:
         """Take note that the cluster works."""
@@ -80,39 +97,43 @@ class Trouble:
                 raise refused_plaintext(self._connection)
 
     def raise_outage(self) -> None:
-        """Raise if the trouble has lasted longer than the connection allows.
+        """Raise if the trouble has lasted longer than it may.
+
+        Raises
+        ------
+        AccessError
+            When the brokers have refused us for longer than the connection allows.
+        TransientError
+            When they have been silent for longer than an outage may last.
+        """
+        self.raise_lasting_refusal()
+        if self._lasts(self._outage_s):
+            self.raise_refusal()
+            raise TransientError(f"{self._silence(self._outage_s)}; a restart resumes where the last checkpoint stands")
+
+    def raise_lasting_refusal(self) -> None:
+        """Raise if the brokers have refused us for longer than the connection allows; wait for silent ones.
 
         Brokers that are on their way up or down may refuse for a moment whom they will take again.
 
         Raises
         ------
         AccessError
-            Then, if the brokers refuse us.
-        TransientError
-            Then, if they are silent.
-        """
-        if self._is_lasting():
-            self.raise_refusal()
-            raise TransientError(self.silence())
-
-    def raise_lasting_refusal(self) -> None:
-        """Raise if the brokers have refused us for longer than the connection allows; wait for silent ones.
-
-        Raises
-        ------
-        AccessError
             Then.
         """
-        if self._refused and self._is_lasting():
+        if self._refused and self._lasts(self._connection.timeout_s):
             self.raise_refusal()
 
-    def _is_lasting(self) -> bool:
-        return self._since is not None and self._clock() - self._since >= self._connection.timeout_s
+    def _lasts(self, bound_s: float) -> bool:
+        return self._since is not None and self._clock() - self._since >= bound_s
 
     def silence(self, otherwise: str = "no reason known") -> str:
         """Say what to do about brokers that do not answer, with the last reason that they gave."""
+        return self._silence(self._connection.timeout_s, otherwise)
+
+    def _silence(self, bound_s: float, otherwise: str = "no reason known") -> str:
         return (
-            f"kafka at {self._connection.bootstrap} must answer within {self._connection.timeout_s:g} s, was silent "
+            f"kafka at {self._connection.bootstrap} must answer within {bound_s:g} s, was silent "
             f"({self._last or otherwise}); start the brokers, or correct `bootstrap` "
             "or `security` (a listener that wants a log-in just hangs up on who has none)"
         )

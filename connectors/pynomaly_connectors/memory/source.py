@@ -131,6 +131,11 @@ class MemoryPartitionReader:
         """None: a reader that retention has overtaken stops."""
         return 0
 
+    @property
+    def outage(self) -> None:
+        """None: memory always answers."""
+        return
+
     def poll(self) -> RecordBatch | None:
         """Return the next records in order, or None if there are none right now.
 

@@ -36,6 +36,11 @@ class PartitionReader(Protocol):
         """Records that were gone before they were read, and that the flow's policy passed over, since open."""
         ...
 
+    @property
+    def outage(self) -> str | None:
+        """What keeps the input from answering right now, in one sentence; None while nothing does."""
+        ...
+
     def poll(self) -> RecordBatch | None:
         """Return the next records in order, or None if there are none right now.
 

@@ -170,6 +170,11 @@ class Tee:
         for listener in self._listeners:
             listener.records_skipped(stream, count)
 
+    def input_answers(self, stream: Stream, outage: str | None) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.input_answers(stream, outage)
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Tell all."""
         for listener in self._listeners:

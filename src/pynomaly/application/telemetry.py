@@ -67,6 +67,10 @@ class Telemetry(Protocol):
         """Take note of records that were gone before they were read, and that the flow has passed over."""
         ...
 
+    def input_answers(self, stream: Stream, outage: str | None) -> None:
+        """Take note that a stream was opened, or that what keeps its input from answering has changed."""
+        ...
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Take note of how many series a stream holds in memory."""
         ...
@@ -113,6 +117,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def records_skipped(self, stream: Stream, count: int) -> None:
+        """Do nothing."""
+
+    def input_answers(self, stream: Stream, outage: str | None) -> None:
         """Do nothing."""
 
     def series_counted(self, stream: Stream, count: int) -> None:

@@ -24,8 +24,6 @@ from pynomaly_connectors.kafka.passing_fault import PassingFaults
 from pynomaly_connectors.kafka.topic_watch import TopicWatch
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
-_PROBE_EVERY_S: Final = 1.0
-_PROBE_S: Final = 0.03
 _SERVE_EVERY_S: Final = 0.01
 _LOG_LEVEL: Final = 7  # debug: the level of a line says little of what it means to us
 #: Bounds of what is fetched ahead, which hold for each queue, and the least that a queue needs to keep up.
@@ -67,16 +65,21 @@ class NativeFeed:
     ) -> None:
         self._source = source
         self._clock = clock
-        self._trouble = Trouble(source, clock)
+        self._trouble = Trouble(source, clock, outage_s=source.outage_s)
         reads_new = source.new_partitions == "read"
-        self._watch = TopicWatch(source, topic, clock, bounded=bounded, reads_new=reads_new)
+        self._watch = TopicWatch(source, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
         settings = _divided(consumer_settings(source), len(topic.partitions))
         self._consumer = NativeConsumer(settings, self._told, self._committed, _log_line, kernels)
         self._ends: dict[int, int] = {}
         self._faults: dict[int, Fault] = {}
         self._passing = PassingFaults(source, clock)
-        self._served_at = self._probed_at = clock()
+        self._served_at = clock()
         self._lock = Lock()
+
+    @property
+    def outage(self) -> str | None:
+        """What keeps the brokers from answering."""
+        return self._watch.outage
 
     def watermarks(self, partition: int) -> tuple[int, int]:
         """Ask the broker."""
@@ -117,13 +120,11 @@ class NativeFeed:
                 self._check(partition, self._faults.pop(partition))
             lease = self._consumer.take(self._source.topic, partition, self._source.batch_records)
             if lease is None:
-                self._probe()
                 return None
             raw, faults = lease.columns()
             for fault in faults:
                 self._judge(partition, fault, read=len(raw))
         if len(raw) > 0:
-            self._trouble.clear()
             self._passing.clear(partition)
             return raw
         return None
@@ -174,18 +175,6 @@ class NativeFeed:
             self._trouble.report(error)
         else:
             check_fault(self._source, error, of_the_topic=error.code() in TOPIC_REFUSED)
-
-    def _probe(self) -> None:
-        """During trouble ask for a sign of life: an idle topic would not show that the brokers are back."""
-        if not self._trouble.present or self._clock() - self._probed_at < _PROBE_EVERY_S:
-            return
-        self._probed_at = self._clock()
-        try:
-            self._consumer.watermarks(self._source.topic, next(iter(self._ends)), _PROBE_S)
-        except KafkaException:
-            self._trouble.raise_outage()
-        else:
-            self._trouble.clear()
 
     def _committed(self, error: KafkaError) -> None:
         tell_failed_commit(self._source, self._source.topic, error)

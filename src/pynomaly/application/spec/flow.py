@@ -51,7 +51,7 @@ class MetricsSpec(Section):
     """Metrics for Prometheus."""
 
     listen: Annotated[str, Field(max_length=300, pattern=_ADDRESS)] = ""
-    """`host:port` of `/metrics` and `/healthz`; empty: off."""
+    """`host:port` of `/metrics`, `/healthz` and `/ready`; empty: off."""
 
     @property
     def address(self) -> tuple[str, int] | None:

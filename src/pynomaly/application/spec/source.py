@@ -25,7 +25,7 @@ class KafkaConnection(Section):
     client: dict[str, Scalar] = Field(default_factory=dict[str, Scalar], repr=False)
     """Further librdkafka settings by their own names; never shown. Those of security have keys of their own."""
     timeout_s: Seconds = 20.0
-    """How long start-up waits for the brokers, and an outage may last, before the flow stops [s]."""
+    """How long start-up waits for the brokers, and a log-in may be refused, before the flow stops [s]."""
 
     @field_validator("client")
     @classmethod
@@ -67,6 +67,8 @@ class KafkaSource(KafkaConnection):
     """`fast` scans flat JSON in compiled code, `portable` is orjson; both give the same rows."""
     batch_records: BatchRecords = 10_000
     """Most records in one read."""
+    outage_s: Seconds = 300.0
+    """How long the brokers may be silent while the flow runs, before it stops [s]."""
 
 
 class FileSource(Section):

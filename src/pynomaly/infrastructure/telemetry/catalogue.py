@@ -100,6 +100,14 @@ LAST_EVENT_TIME: Final = Metric(
     "Latest event time of an accepted record.",
     "Far behind the clock with lag 0: the producers send old records. Ahead of the clock: their clocks are wrong.",
 )
+INPUT_UP: Final = Metric(
+    "pynomaly_input_up",
+    "gauge",
+    "1",
+    ("flow", "stream"),
+    "1 while the input answers, 0 while brokers are out of reach or silent for 2 s.",
+    "0: look at the brokers and the network. The flow waits for source.outage_s, ends with status 75, and resumes.",
+)
 LAG: Final = Metric(
     "pynomaly_lag_records",
     "gauge",
@@ -234,6 +242,7 @@ CATALOGUE: Final = (
     ALERTS,
     WINDOWS,
     LAST_EVENT_TIME,
+    INPUT_UP,
     LAG,
     SKIPPED,
     BATCH_SECONDS,

@@ -1,4 +1,4 @@
-"""The HTTP endpoint that Prometheus and health checks ask: /metrics and /healthz."""
+"""The HTTP endpoint that Prometheus and health checks ask: /metrics, /healthz and /ready."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -39,6 +39,8 @@ class MetricsEndpoint:
         What /metrics shows.
     problem
         What /healthz asks: a sentence says what is wrong (503), None that nothing is (200).
+    hindrance
+        What /ready asks, in the same way.
 
     Raises
     ------
@@ -46,8 +48,8 @@ class MetricsEndpoint:
         When the address is not one or cannot be listened on.
     """
 
-    def __init__(self, listen: str, registry: CollectorRegistry, problem: Health) -> None:
-        self._server = _bind(listen, registry, problem)
+    def __init__(self, listen: str, registry: CollectorRegistry, problem: Health, hindrance: Health) -> None:
+        self._server = _bind(listen, registry, {"/healthz": problem, "/ready": hindrance})
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_STOP_POLL_S,), name="metrics-endpoint", daemon=True
         )
@@ -75,11 +77,11 @@ class MetricsEndpoint:
         self.stop()
 
 
-def _bind(listen: str, registry: CollectorRegistry, problem: Health) -> _Server:
+def _bind(listen: str, registry: CollectorRegistry, checks: Mapping[str, Health]) -> _Server:
     host, port = _split(listen)
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return _Server(family, address, registry, problem)
+        return _Server(family, address, registry, checks)
     except OSError as error:
         rule = f"must be an address that this machine can listen on, was {listen!r}: {error.strerror}"
         raise ConfigError(Problem(_SETTING, f"{rule}; stop what listens there or choose another")) from error
@@ -97,10 +99,10 @@ class _Server(ThreadingHTTPServer):
 
     allow_reuse_port = False
 
-    def __init__(self, family: int, address: Any, registry: CollectorRegistry, problem: Health) -> None:
+    def __init__(self, family: int, address: Any, registry: CollectorRegistry, checks: Mapping[str, Health]) -> None:
         self.address_family = family
         self.registry = registry
-        self.problem = problem
+        self.checks = checks
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, _Handler)
 
@@ -133,15 +135,15 @@ class _Handler(BaseHTTPRequestHandler):
             case "/metrics":
                 encode, content_type = choose_encoder(self.headers.get("Accept", ""))
                 self._answer(HTTPStatus.OK, content_type, encode(server.registry))
-            case "/healthz":
-                self._answer_health(server.problem())
+            case path if path in server.checks:
+                self._answer_check(server.checks[path]())
             case _:
-                self._answer(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"ask /metrics or /healthz\n")
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"ask /metrics, /healthz or /ready\n")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: a scrape every few seconds is no news."""
 
-    def _answer_health(self, problem: str | None) -> None:
+    def _answer_check(self, problem: str | None) -> None:
         status = HTTPStatus.OK if problem is None else HTTPStatus.SERVICE_UNAVAILABLE
         body = {"status": "ok"} if problem is None else {"status": "failing", "problem": problem}
         self._answer(status, "application/json", json.dumps(body).encode())

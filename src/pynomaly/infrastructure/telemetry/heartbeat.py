@@ -26,9 +26,14 @@ class Heartbeat:
         """Take note that the loop came round; costs 0.1 us."""
         self._last = self._clock()
 
+    @property
+    def silent_s(self) -> float:
+        """How long ago the loop came round [s]."""
+        return self._clock() - self._last
+
     def problem(self) -> str | None:
         """Say what is wrong, or None while all is well."""
-        silent_s = self._clock() - self._last
+        silent_s = self.silent_s
         if silent_s <= self._patience_s:
             return None
         return (

@@ -22,6 +22,7 @@ from pynomaly.domain.series import Eviction
 from pynomaly.infrastructure.telemetry import catalogue
 from pynomaly.infrastructure.telemetry.catalogue import MAX_STREAM_LABELS, OTHER_STREAMS, Metric
 from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
+from pynomaly.infrastructure.telemetry.readiness import Readiness
 
 _NANOSECONDS = 1e9
 _OF_RECORDS = tuple(reason for reason in Reason if reason is not Reason.ACCEPTED)
@@ -67,6 +68,7 @@ class PrometheusTelemetry:
         ProcessCollector(registry=registry)
         _gauge(catalogue.BUILD_INFO, registry).labels(flow, version).set(1)
         self._heartbeat = heartbeat
+        self._readiness = Readiness(heartbeat)
         self._records = _Records(flow, registry)
         self._streams = _Streams(flow, registry)
         self._outputs = _Outputs(flow, registry, outputs)
@@ -78,6 +80,10 @@ class PrometheusTelemetry:
         for part in refitted_parts:
             self._refits.labels(flow, part, "adopted")
             self._refits.labels(flow, part, "failed")
+
+    def hindrance(self) -> str | None:
+        """Say what keeps the flow from working right now, or None while nothing does; see `Readiness`."""
+        return self._readiness.problem()
 
     def input_polled(self) -> None:
         """Beat."""
@@ -99,6 +105,11 @@ class PrometheusTelemetry:
     def records_skipped(self, stream: Stream, count: int) -> None:
         """Count lost records of a stream."""
         self._streams.of(stream).skipped.inc(count)
+
+    def input_answers(self, stream: Stream, outage: str | None) -> None:
+        """Set whether the stream's input answers."""
+        self._readiness.set(stream, outage)
+        _set(self._streams.of(stream).up, outage is None)
 
     def series_counted(self, stream: Stream, count: int) -> None:
         """Set the number of series of a stream."""
@@ -166,6 +177,7 @@ class _StreamMetrics:
 
     records: Counter
     skipped: Counter
+    up: Gauge | None = None
     lag: Gauge | None = None
     series: Gauge | None = None
     checkpoint_bytes: Gauge | None = None
@@ -186,6 +198,7 @@ class _Streams:
         self._flow = flow
         self._records = _counter(catalogue.RECORDS, registry)
         self._skipped = _counter(catalogue.SKIPPED, registry)
+        self._up = _gauge(catalogue.INPUT_UP, registry)
         self._lag = _gauge(catalogue.LAG, registry)
         self._series = _gauge(catalogue.SERIES, registry)
         self._checkpoint_bytes = _gauge(catalogue.CHECKPOINT_BYTES, registry)
@@ -204,6 +217,7 @@ class _Streams:
         self._known[stream] = met = _StreamMetrics(
             self._records.labels(*labels),
             self._skipped.labels(*labels),
+            self._up.labels(*labels),
             self._lag.labels(*labels),
             self._series.labels(*labels),
             self._checkpoint_bytes.labels(*labels),

@@ -17,9 +17,11 @@ from pynomaly.infrastructure.telemetry.catalogue import (
 _HEAD = f"""\
 # Metrics
 
-A flow with `metrics.listen` serves these at `/metrics` for Prometheus, and its health at `/healthz` (200 while the
-flow goes round, 503 with the reason when it hangs). This page is made from the program's own list
-(`pynomaly.infrastructure.telemetry.catalogue`); a metric that is not here does not exist.
+A flow with `metrics.listen` serves these at `/metrics` for Prometheus, its health at `/healthz` (200 while the flow
+goes round, 503 with the reason when it hangs: restart it), and at `/ready` whether it can work right now (503 with the
+reason while it starts, while brokers do not answer, and while it waits for an output: it mends by itself). This page
+is made from the program's own list (`pynomaly.infrastructure.telemetry.catalogue`); a metric that is not here does not
+exist.
 
 Labels: `flow` is the flow's name; `stream` is `topic[partition]`, or a file's path; `output`, `part`, `level`,
 `outcome` and `reason` are words of the flow and of the program. There is never a label for a series. The first

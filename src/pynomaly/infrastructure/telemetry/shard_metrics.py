@@ -9,7 +9,8 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, cast
+from functools import partial
+from typing import Final, Literal, cast
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -83,10 +84,10 @@ class ShardMetrics(Collector):
         return restarts
 
 
-def problem_of(shards: Iterable[ShardState]) -> str | None:
-    """Say what is wrong with the first shard that is not well; None while all are."""
+def problem_of(shards: Iterable[ShardState], check: Literal["healthz", "ready"]) -> str | None:
+    """Say what is wrong with the first shard that does not pass a check; None while all do."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        problems = pool.map(_problem_of, shards)
+        problems = pool.map(partial(_problem_of, check), shards)
         return next((problem for problem in problems if problem is not None), None)
 
 
@@ -110,13 +111,13 @@ def _metrics_of(shard: ShardState) -> str | None:
         return None
 
 
-def _problem_of(shard: ShardState) -> str | None:
+def _problem_of(check: str, shard: ShardState) -> str | None:
     if shard.is_done:
         return None
     if shard.endpoint is None:
         return f"shard {shard.name} must run, is starting (restarted {shard.restarts} times); see the log"
     try:
-        _get(f"{shard.endpoint}/healthz")
+        _get(f"{shard.endpoint}/{check}")
     except urllib.error.HTTPError as refused:
         return f"shard {shard.name}: {_told(refused)}"
     except (OSError, http.client.HTTPException) as error:

@@ -66,7 +66,9 @@ def run_flow(
     metrics: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Serve /metrics and /healthz there, whatever the flow says.", show_default=False
+            metavar="HOST:PORT",
+            help="Serve /metrics, /healthz and /ready there, whatever the flow says.",
+            show_default=False,
         ),
     ] = None,
     shards: Annotated[
@@ -216,7 +218,7 @@ def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[
         outputs=[output.name for output in services.outputs(None)],
         refitted_parts=_refitted_parts(services),
     )
-    with MetricsEndpoint(listen, registry, heartbeat.problem) as endpoint:
+    with MetricsEndpoint(listen, registry, heartbeat.problem, prometheus.hindrance) as endpoint:
         serving(endpoint.url)
         yield Tee(tally, prometheus)
 

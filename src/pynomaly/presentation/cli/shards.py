@@ -79,6 +79,8 @@ def _endpoint(spec: FlowSpec, listen: str, board: ShardBoard) -> Generator[None]
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ShardMetrics(spec.flow, board.states))
-    with MetricsEndpoint(listen, registry, lambda: problem_of(board.states())) as endpoint:
+    with MetricsEndpoint(
+        listen, registry, lambda: problem_of(board.states(), "healthz"), lambda: problem_of(board.states(), "ready")
+    ) as endpoint:
         structlog.get_logger(_LOGGER).info("metrics_served", url=f"{endpoint.url}/metrics")
         yield
