@@ -34,6 +34,7 @@ def exposed() -> dict[str, tuple[str, frozenset[str]]]:
     telemetry.batch_processed(BatchProcessed(stream, 0.1, {Reason.ALERTED: 1}, {Level.WATCH: 1}, 1, {}))
     telemetry.lag_measured(stream, 1)
     telemetry.records_skipped(stream, 1)
+    telemetry.loss_foreseen(stream, 1.0)
     telemetry.series_counted(stream, 1)
     telemetry.checkpoint_written(stream, 0.1, 1)
     telemetry.checkpoint_stalled(0.1)

@@ -11,11 +11,10 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
 from pynomaly.application.spec.source import KafkaConnection
 from pynomaly.domain.error import InputGrownError, PynomalyError, StateError
-from pynomaly_connectors.kafka.client import connect, connection_settings
+from pynomaly_connectors.kafka.background_admin import BackgroundAdmin
 from pynomaly_connectors.kafka.cluster import Topic, refused_topic
 from pynomaly_connectors.kafka.error_code import TOPIC_REFUSED, TOPIC_UNKNOWN
 from pynomaly_connectors.kafka.trouble import Clock
@@ -36,6 +35,8 @@ class TopicWatch:
         The cluster.
     topic
         The topic as it was when reading began.
+    admin
+        Asks the cluster.
     clock
         Monotonic seconds.
     bounded
@@ -48,6 +49,7 @@ class TopicWatch:
         self,
         connection: KafkaConnection,
         topic: Topic,
+        admin: BackgroundAdmin,
         clock: Clock = time.monotonic,
         *,
         bounded: bool = False,
@@ -55,12 +57,12 @@ class TopicWatch:
     ) -> None:
         self._connection = connection
         self._topic = topic
+        self._admin = admin
         self._clock = clock
         self._bounded = bounded
         self._reads_new = reads_new
         self._due_at = clock() + EVERY_S
         self._was_unknown = False
-        self._admin: AdminClient | None = None
         self._answer: Future[Any] | None = None
 
     def look(self) -> None:
@@ -82,9 +84,11 @@ class TopicWatch:
             self._judge(answer)
         elif self._answer is None and self._clock() >= self._due_at:
             self._due_at = self._clock() + EVERY_S
-            self._admin = self._admin or connect(AdminClient, connection_settings(self._connection))
             name = self._topic.name
-            self._answer = self._admin.describe_topics(TopicCollection([name]), request_timeout=_ASK_S)[name]
+            topics = TopicCollection([name])
+            self._answer = self._admin.ask(
+                lambda client: client.describe_topics(topics, request_timeout=_ASK_S)[name],
+            )
 
     def _judge(self, answer: Future[Any]) -> None:
         try:

@@ -170,6 +170,11 @@ class Tee:
         for listener in self._listeners:
             listener.records_skipped(stream, count)
 
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.loss_foreseen(stream, seconds)
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Tell all."""
         for listener in self._listeners:

@@ -67,6 +67,10 @@ class Telemetry(Protocol):
         """Take note of records that were gone before they were read, and that the flow has passed over."""
         ...
 
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
+        """Take note of the time until records of a stream will be gone before they are read [s]; infinite if never."""
+        ...
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Take note of how many series a stream holds in memory."""
         ...
@@ -113,6 +117,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def records_skipped(self, stream: Stream, count: int) -> None:
+        """Do nothing."""
+
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
         """Do nothing."""
 
     def series_counted(self, stream: Stream, count: int) -> None:

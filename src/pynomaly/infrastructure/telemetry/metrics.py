@@ -100,6 +100,10 @@ class PrometheusTelemetry:
         """Count lost records of a stream."""
         self._streams.of(stream).skipped.inc(count)
 
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
+        """Set when records of a stream will be lost."""
+        _set(self._streams.of(stream).lost_in, seconds)
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Set the number of series of a stream."""
         _set(self._streams.of(stream).series, count)
@@ -167,6 +171,7 @@ class _StreamMetrics:
     records: Counter
     skipped: Counter
     lag: Gauge | None = None
+    lost_in: Gauge | None = None
     series: Gauge | None = None
     checkpoint_bytes: Gauge | None = None
     last_event_time: Gauge | None = None
@@ -187,6 +192,7 @@ class _Streams:
         self._records = _counter(catalogue.RECORDS, registry)
         self._skipped = _counter(catalogue.SKIPPED, registry)
         self._lag = _gauge(catalogue.LAG, registry)
+        self._lost_in = _gauge(catalogue.RETENTION_ETA, registry)
         self._series = _gauge(catalogue.SERIES, registry)
         self._checkpoint_bytes = _gauge(catalogue.CHECKPOINT_BYTES, registry)
         self._last_event_time = _gauge(catalogue.LAST_EVENT_TIME, registry)
@@ -205,10 +211,12 @@ class _Streams:
             self._records.labels(*labels),
             self._skipped.labels(*labels),
             self._lag.labels(*labels),
+            self._lost_in.labels(*labels),
             self._series.labels(*labels),
             self._checkpoint_bytes.labels(*labels),
             self._last_event_time.labels(*labels),
         )
+        _set(met.lost_in, math.inf)
         return met
 
     def _shared(self) -> _StreamMetrics:
