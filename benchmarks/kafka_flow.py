@@ -1,8 +1,8 @@
-"""The whole product, `pynomaly run` from a Kafka topic to an alert topic, against the plain program a user would write.
+"""The whole product, `pynomaly run` from a Kafka topic to an alert topic, against the programs in `peers`.
 
 Figures are user and system time of the process, its threads and its children; wall time would measure the broker, which
-runs on the same cores. A run over an empty topic tells the cost of starting, which is reported by itself. Both sides
-get `fetch.queue.backoff.ms=5`: librdkafka's default of 1,000 would cap either at 150,000 records a second.
+runs on the same cores. A run over one record tells the cost of starting, which is reported by itself. All of them get
+`fetch.queue.backoff.ms=5`: librdkafka's default of 1,000 would cap any at 150,000 records a second.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
 
 import yaml
+from peers.programs import Absent, Peer, peers
 from row import Row
 from topic import fill, kafka, new_topic
 
 from brokers.kafka_topics import KafkaTopics
 
 _PYNOMALY = str(Path(sys.executable).with_name("pynomaly"))
-_RIVER_LOOP = Path(__file__).with_name("river_loop.py")
 _OFTEN_S, _USUAL_S, _NEVER_S = 0.2, 10.0, 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one process took [s], and how often it made its state durable."""
+    """What one process took [s], how often it made its state durable, and how many alerts it wrote."""
 
     cpu_s: float
     wall_s: float
     checkpoints: int = 0
+    alerts: int = 0
 
 
 class Flows:
@@ -64,43 +65,45 @@ class Flows:
         run = self._folder / str(next(self._runs))
         run.mkdir()
         flow = run / "flow.yaml"
-        flow.write_text(yaml.safe_dump(self._flow(topic, checkpoint_s)))
+        alerts = new_topic(self._topics, "alerts", 1)
+        flow.write_text(yaml.safe_dump(self._flow(topic, alerts, checkpoint_s)))
         state = run / "state"
         command = [_PYNOMALY, "run", str(flow), "--until-end", "--state", str(state), "--log-level=error"]
-        return replace(measure(command, self._environment), checkpoints=_checkpoints(state))
+        cost = measure(command, self._environment)
+        return replace(cost, checkpoints=_checkpoints(state), alerts=len(self._topics.read(alerts)))
 
-    def river_loop(self, topic: str) -> Cost:
-        """Run the plain program over a topic to its end."""
-        alerts = new_topic(self._topics, "river-alerts", 1)
-        return measure([sys.executable, str(_RIVER_LOOP), self._topics.bootstrap, topic, alerts], self._environment)
+    def peer(self, peer: Peer, topic: str) -> Cost:
+        """Run another program over a topic to its end."""
+        alerts = new_topic(self._topics, "peer-alerts", 1)
+        arguments = (self._topics.bootstrap, topic, alerts, str(self._folder / str(next(self._runs))))
+        cost = measure([*peer.command, *arguments], self._environment)
+        return replace(cost, alerts=len(self._topics.read(alerts)))
 
-    def _flow(self, topic: str, checkpoint_s: float) -> dict[str, object]:
+    def _flow(self, topic: str, alerts: str, checkpoint_s: float) -> dict[str, object]:
         connection = {"kind": "kafka", "bootstrap": self._topics.bootstrap}
         return {
             "flow": "benchmark",
             "source": {**connection, "topic": topic, "client": {"fetch.queue.backoff.ms": 5}},
             "record": {"time": {"field": "ts", "format": "ms"}, "series": ["series"], "values": ["value"]},
-            # The peer has no warm-up of this kind: judge most of its records too.
+            # The peers warm up for 50 records.
             "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 50}}],
-            "output": {"alerts": {**connection, "topic": new_topic(self._topics, "alerts", 1)}},
+            "output": {"alerts": {**connection, "topic": alerts}},
             "checkpoint": {"every": f"{checkpoint_s}s", "share": 1},
         }
 
 
-def kafka_rows(rounds: int, records: int) -> list[Row]:
-    """Measure all rows of the Kafka path."""
+def kafka_rows(rounds: int, records: int, chosen: Sequence[str]) -> list[Row]:
+    """Measure all rows of the Kafka path, against the chosen peers."""
     with kafka() as topics, tempfile.TemporaryDirectory() as folder:
         flows = Flows(topics, Path(folder))
-        full, single, empty = (new_topic(topics, what) for what in ("full", "single", "empty"))
+        full, single = (new_topic(topics, what) for what in ("full", "single"))
         fill(topics, full, records)
         fill(topics, single, 1)
-        for program in (flows.pynomaly, flows.river_loop):
-            program(full)  # fills the caches of kernels and byte code
+        flows.pynomaly(full)  # fills the caches of kernels and byte code
         start = start_row(flows, single, rounds)
-        begins = [flows.pynomaly(empty) for _ in range(rounds)], [flows.river_loop(empty) for _ in range(rounds)]
-        runs = alternate(rounds, lambda: flows.pynomaly(full), lambda: flows.river_loop(full))
+        rows = throughput_rows(flows, Topics(full, single, records), rounds, peers(chosen))
         often = alternate(rounds, lambda: flows.pynomaly(full, _OFTEN_S), lambda: flows.pynomaly(full, _NEVER_S))
-    return [*throughput_rows(records, begins, runs), checkpoint_row(often), start]
+    return [*rows, checkpoint_row(often), start]
 
 
 def start_row(flows: Flows, topic: str, rounds: int) -> Row:
@@ -114,26 +117,69 @@ def start_row(flows: Flows, topic: str, rounds: int) -> Row:
 Pairs = tuple[list[Cost], list[Cost]]
 
 
-def throughput_rows(records: int, begins: Pairs, runs: Pairs) -> list[Row]:
-    """Compare records per CPU second: with the start of the process, and without it."""
-    against = f"confluent_kafka {version('confluent-kafka')} + orjson + River {version('river')}"
-    start_s = [median(run.cpu_s for run in side) for side in begins]
-    total_s = [median(run.cpu_s for run in side) for side in runs]
-    raw: dict[str, object] = {
-        "records": records,
-        **{name: list(map(asdict, side)) for name, side in zip(("ours", "peer"), runs, strict=True)},
-        **{f"{name}_start": list(map(asdict, side)) for name, side in zip(("ours", "peer"), begins, strict=True)},
-    }
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topic that all programs read, and one of a single record, which tells what their start takes."""
 
-    def row(name: str, ours_s: float, peer_s: float) -> Row:
-        return Row(name, records / ours_s / 1e6, peer_s / ours_s, 1.2, records / peer_s / 1e6, against, raw=raw)
+    full: str
+    single: str
+    records: int
 
-    flow = f"Kafka to alert topic, {records:,} records"
+
+def throughput_rows(flows: Flows, topics: Topics, rounds: int, found: Sequence[Peer | Absent]) -> list[Row]:
+    """Let all programs take turns; compare CPU time per record, net of the start."""
+    present = [peer for peer in found if isinstance(peer, Peer)]
+    programs = [flows.pynomaly, *(partial(flows.peer, peer) for peer in present)]
+    starts = [[program(topics.single) for _ in range(rounds)] for program in programs]
+    turns = [[program(topics.full) for program in programs] for _ in range(rounds)]
+    runs = [list(runs) for runs in zip(*turns, strict=True)]
+    ours, *theirs = (Rate.of(topics.records, *measured) for measured in zip(starts, runs, strict=True))
+    flow = f"Kafka to alert topic, {topics.records:,} records"
+    speed = 1 / ours.us
     return [
-        row(f"{flow}, start included [M records/CPU s]", total_s[0], total_s[1]),
-        row(f"{flow}, net of start [M records/CPU s]", total_s[0] - start_s[0], total_s[1] - start_s[1]),
-        Row("start and stop without a record [CPU s]", start_s[0], start_s[1] / start_s[0], None, start_s[1], against),
+        Row(f"{flow} [M records/CPU s]", speed, speed, 1.5, raw=ours.raw),
+        *(
+            Row(f"{flow} [us CPU/record]", ours.us, rate.us / ours.us, peer.target, rate.us, peer.name, raw=rate.raw)
+            for peer, rate in zip(present, theirs, strict=True)
+        ),
+        *(
+            Row(f"{flow} [us CPU/record]", ours.us, None, None, against=absent_of(absent))
+            for absent in found
+            if isinstance(absent, Absent)
+        ),
+        agreement_row([rate.alerts for peer, rate in zip(present, theirs, strict=True) if peer.same_recursion], ours),
+        Row("start and stop with one record [CPU s]", ours.start_s, None, None),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What one program takes for a record [us], net of its start [s], and how many alerts it wrote."""
+
+    us: float
+    start_s: float
+    alerts: int
+    raw: dict[str, object]
+
+    @classmethod
+    def of(cls, records: int, starts: Sequence[Cost], runs: Sequence[Cost]) -> Rate:
+        """Take medians."""
+        start_s = median(run.cpu_s for run in starts)
+        us = (median(run.cpu_s for run in runs) - start_s) / records * 1e6
+        raw: dict[str, object] = {"starts": list(map(asdict, starts)), "runs": list(map(asdict, runs))}
+        return cls(us, start_s, runs[-1].alerts, raw)
+
+
+def agreement_row(alerts: Sequence[int], ours: Rate) -> Row:
+    """Say whether the peers with the same recursion did the same work."""
+    agreeing = sum(count == alerts[0] for count in alerts)
+    name = f"peers of one recursion that wrote {alerts[0] if alerts else 0:,} alerts (ours: {ours.alerts:,})"
+    return Row(name, agreeing, agreeing, len(alerts), raw={"alerts": list(alerts)})
+
+
+def absent_of(peer: Absent) -> str:
+    """Say why a peer did not run."""
+    return f"not run: {peer.name} ({peer.reason})"
 
 
 def checkpoint_row(runs: Pairs) -> Row:

@@ -22,11 +22,11 @@ class Row:
     name
         What was measured, with its unit.
     ours, peer
-        The figures; the peer's is None where a row has a limit instead of a peer.
+        The figures; the peer's is None where a row has a limit instead of a peer, or the peer did not run.
     against
         The peer, by name.
     ratio
-        What the target is about.
+        What the target is about; None where there is nothing to compare with.
     target
         The least (or, with `at_most`, the largest) ratio that holds; None where a figure is only reported.
     raw
@@ -35,7 +35,7 @@ class Row:
 
     name: str
     ours: float
-    ratio: float
+    ratio: float | None
     target: float | None
     peer: float | None = None
     against: str = ""
@@ -45,16 +45,17 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether the target is met."""
-        if self.target is None:
+        if self.target is None or self.ratio is None:
             return True
         return self.ratio <= self.target if self.at_most else self.ratio >= self.target
 
     def cells(self) -> tuple[str, ...]:
         """Return the columns of the table."""
         bound = "" if self.target is None else f"{'<=' if self.at_most else '>='} {self.target:,g}"
-        peer = "" if self.peer is None else f"{_figure(self.peer)} {self.against}"
+        peer = self.against if self.peer is None else f"{_figure(self.peer)} {self.against}"
+        ratio = "" if self.ratio is None else _figure(self.ratio)
         holds = "" if self.target is None else "yes" if self.holds else "NO"
-        return self.name, _figure(self.ours), peer, _figure(self.ratio), bound, holds
+        return self.name, _figure(self.ours), peer, ratio, bound, holds
 
 
 _HEADINGS = ("row", "ours", "peer", "ratio", "target", "holds")

@@ -46,18 +46,22 @@ def new_topic(topics: KafkaTopics, what: str, partitions: int = PARTITIONS) -> s
     return name
 
 
-def fill(topics: KafkaTopics, topic: str, records: int) -> None:
-    """Write records of 57 bytes, a series always to the same partition, one record in 10,000 a spike."""
+def fill(topics: KafkaTopics, topic: str, records: int, series_count: int = SERIES) -> None:
+    """Write records of 57 bytes, keyed, a series always to the same partition, one record in 10,000 a spike.
+
+    With other numbers of series than 10,000 they come in turns, each as often as every other.
+    """
     random = np.random.default_rng(_SEED)
     producer = Producer(
         {"bootstrap.servers": topics.bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 2 * _CHUNK}
     )
     for first in range(0, records, _CHUNK):
         n = min(_CHUNK, records - first)
-        series = random.integers(0, SERIES, n)
+        at_random = series_count == SERIES
+        series = random.integers(0, SERIES, n) if at_random else np.arange(first, first + n) % series_count
         values = random.normal(50.0, 5.0, n) + 40.0 * (random.random(n) < _SPIKE_SHARE)
         for at, number, value in zip(range(first, first + n), series.tolist(), values.tolist(), strict=True):
             record = f'{{"ts":{_FIRST_MS + at},"series":"host-{number:05d}","value":{value:.4f}}}'
-            producer.produce(topic, record, partition=number % PARTITIONS)
+            producer.produce(topic, record, b"host-%05d" % number, partition=number % PARTITIONS)
             producer.poll(0)
         producer.flush()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from math import inf
 from time import perf_counter
 from typing import Self
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from pynomaly.application.ports import PartitionReader, RecordSource
+from pynomaly.application.ports import LosesRecords, PartitionReader, RecordSource
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import ConfigError, InputGrownError, Problem, StateError
 from pynomaly.domain.record import RecordBatch
@@ -38,6 +39,8 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         self._skipped = 0
         self._outage: str | None = None
         telemetry.input_answers(reader.stream, None)
+        self._forecast = reader if isinstance(reader, LosesRecords) else None
+        self._lost_in_s = inf
         self._snapshot: tuple[bytes, float] | None = None
 
     def next_batch(self) -> list[KeyedBatch]:
@@ -55,6 +58,7 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         batch = self._poll()
         self._tell_outage()
         self._tell_skipped()
+        self._tell_forecast()
         lag = self._reader.lag
         if lag is not None:
             self._telemetry.lag_measured(self._reader.stream, lag)
@@ -123,6 +127,11 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if skipped > self._skipped:
             self._telemetry.records_skipped(self._reader.stream, skipped - self._skipped)
             self._skipped = skipped
+
+    def _tell_forecast(self) -> None:
+        if self._forecast is not None and self._forecast.lost_in_s != self._lost_in_s:
+            self._lost_in_s = self._forecast.lost_in_s
+            self._telemetry.loss_foreseen(self._reader.stream, self._lost_in_s)
 
     def _confirm_snapshot(self) -> None:
         """Bytewax reads on only after the snapshot's epoch is durable everywhere: the first read proves it."""

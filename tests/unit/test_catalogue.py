@@ -35,6 +35,7 @@ def exposed() -> dict[str, tuple[str, frozenset[str]]]:
     telemetry.lag_measured(stream, 1)
     telemetry.records_skipped(stream, 1)
     telemetry.input_answers(stream, None)
+    telemetry.loss_foreseen(stream, 1.0)
     telemetry.series_counted(stream, 1)
     telemetry.checkpoint_written(stream, 0.1, 1)
     telemetry.checkpoint_stalled(0.1)

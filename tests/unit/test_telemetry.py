@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import threading
 import urllib.error
@@ -153,6 +154,14 @@ def test_gauges_of_a_stream(watched: Watched) -> None:
     assert watched.value("pynomaly_checkpoint_seconds_sum") == 1.0
 
 
+def test_no_loss_is_foreseen_until_somebody_says_so(watched: Watched) -> None:
+    """A stream that keeps up has an endless gauge from its first batch on, so that a rule can compare it."""
+    watched.telemetry.batch_processed(batch())
+    assert watched.value("pynomaly_retention_eta_seconds", stream="orders[3]") == math.inf
+    watched.telemetry.loss_foreseen(ORDERS, 3_600.0)
+    assert watched.value("pynomaly_retention_eta_seconds", stream="orders[3]") == 3_600
+
+
 def test_deliveries_stalls_and_refits(watched: Watched) -> None:
     """Rare facts are counted by output, part and result."""
     watched.telemetry.events_delivered("alerts", 5, 0.02)
@@ -172,6 +181,7 @@ def test_labels_of_streams_are_bounded(watched: Watched) -> None:
         stream = Stream("files", partition)
         watched.telemetry.batch_processed(BatchProcessed(stream, 0.001, {Reason.BELOW_THRESHOLD: 1}))
         watched.telemetry.lag_measured(stream, 1)
+        watched.telemetry.loss_foreseen(stream, 1.0)
         watched.telemetry.series_counted(stream, 1)
         watched.telemetry.checkpoint_written(stream, 0.001, 1)
     text = generate_latest(watched.registry).decode()
@@ -191,6 +201,7 @@ def test_no_telemetry_takes_every_fact() -> None:
     telemetry.input_polled()
     telemetry.batch_processed(batch())
     telemetry.lag_measured(ORDERS, 1)
+    telemetry.loss_foreseen(ORDERS, 1.0)
     telemetry.series_counted(ORDERS, 1)
     telemetry.checkpoint_written(ORDERS, 1.0, 1)
     telemetry.checkpoint_stalled(1.0)

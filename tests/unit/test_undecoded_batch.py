@@ -13,6 +13,7 @@ from pynomaly.domain.error import ConfigError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.payload import NotYetDecodableError, RawBatch
 from pynomaly_connectors.codecs.rows import Row, assemble
+from pynomaly_connectors.kafka.loss_forecast import Retention
 from pynomaly_connectors.kafka.lost_records import LostRecords
 from pynomaly_connectors.kafka.source import KafkaPartitionReader
 from pynomaly_connectors.registry.client import Registry
@@ -36,9 +37,13 @@ class OneBatch:
         """Return first and end."""
         return 0, 9
 
-    def known_high(self, _partition: int) -> int | None:
-        """Return the end."""
-        return 9
+    def known_watermarks(self, _partition: int) -> tuple[int, int] | None:
+        """Return first and end."""
+        return 0, 9
+
+    def retention(self) -> Retention:
+        """Know of none."""
+        return Retention()
 
     def add(self, partition: int, offset: int) -> None:
         """Do nothing."""

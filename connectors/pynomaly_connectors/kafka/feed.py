@@ -15,6 +15,7 @@ from pynomaly.domain.error import PynomalyError, TransientError
 from pynomaly_connectors.codecs.payload import RawBatch
 from pynomaly_connectors.kafka.cluster import refused_topic
 from pynomaly_connectors.kafka.error_code import GROUP_REFUSED, TOPIC_REFUSED, TOPIC_UNKNOWN
+from pynomaly_connectors.kafka.loss_forecast import Retention
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +50,12 @@ class Feed(Protocol):
         """
         ...
 
-    def known_high(self, partition: int) -> int | None:
-        """Return the end of the partition as the last fetch told it; never blocks."""
+    def known_watermarks(self, partition: int) -> tuple[int, int] | None:
+        """Return what `watermarks` asks for as the last fetch told it, None before the first one; never blocks."""
+        ...
+
+    def retention(self) -> Retention:
+        """Return what makes the topic delete records, as far as it is known by now; never blocks."""
         ...
 
     def add(self, partition: int, offset: int) -> None:

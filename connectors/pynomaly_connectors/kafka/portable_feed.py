@@ -24,12 +24,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly_connectors.codecs.payload import RawBatch
+from pynomaly_connectors.kafka.background_admin import BackgroundAdmin
 from pynomaly_connectors.kafka.client import connect, consumer_settings
 from pynomaly_connectors.kafka.cluster import Topic, ask, refused_topic
 from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, FETCH_FAULT, OFFSET_OUT_OF_RANGE
 from pynomaly_connectors.kafka.feed import OffsetOutOfRangeError, check_fault, tell_failed_commit
+from pynomaly_connectors.kafka.loss_forecast import Retention
 from pynomaly_connectors.kafka.message_batch import raw_batch
 from pynomaly_connectors.kafka.passing_fault import PassingFaults
+from pynomaly_connectors.kafka.topic_retention import TopicRetention
 from pynomaly_connectors.kafka.topic_watch import TopicWatch
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
@@ -71,7 +74,9 @@ class PortableFeed:
         self._clock = clock
         self._trouble = Trouble(source, clock, outage_s=source.outage_s)
         reads_new = source.new_partitions == "read"
-        self._watch = TopicWatch(source, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
+        self._admin = BackgroundAdmin(source)
+        self._watch = TopicWatch(self._admin, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
+        self._retention = TopicRetention(topic.name, self._admin, clock)
         callbacks = {"error_cb": self._trouble.report, "on_commit": self._committed}
         self._consumer = connect(Consumer, consumer_settings(source) | callbacks)
         self._lanes: dict[int, _Lane] = {}
@@ -96,13 +101,18 @@ class PortableFeed:
         except KafkaException as failure:
             raise refused_topic(self._source, self._source.topic, failure.args[0]) from None
 
-    def known_high(self, partition: int) -> int | None:
-        """Return the end of the partition as the last fetch told it; never blocks."""
+    def known_watermarks(self, partition: int) -> tuple[int, int] | None:
+        """Return the first offset and the end of a partition as the last fetch told them; never blocks."""
         try:
-            high = self._consumer.get_watermark_offsets(self._at(partition), cached=True)[1]
+            low, high = self._consumer.get_watermark_offsets(self._at(partition), cached=True)
         except KafkaException:
             return None
-        return high if high >= 0 else None
+        return (low, high) if high >= 0 else None
+
+    def retention(self) -> Retention:
+        """Return what makes the topic delete records, as far as it is known by now; never blocks."""
+        with self._lock:
+            return self._retention.look()
 
     def add(self, partition: int, offset: int) -> None:
         """Begin to read a partition at an offset."""
@@ -150,6 +160,7 @@ class PortableFeed:
         """Close the handle."""
         with self._lock:
             self._consumer.close()
+        self._admin.close()
 
     def _at(self, partition: int, offset: int = -1001) -> TopicPartition:
         return TopicPartition(self._source.topic, partition, offset)

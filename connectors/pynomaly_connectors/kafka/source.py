@@ -24,6 +24,7 @@ from pynomaly_connectors.codecs.tombstones import with_tombstones
 from pynomaly_connectors.kafka.cluster import Topic, find_topic
 from pynomaly_connectors.kafka.feed import Feed, OffsetOutOfRangeError
 from pynomaly_connectors.kafka.gap_ledger import GapLedger
+from pynomaly_connectors.kafka.loss_forecast import LossForecast, Standing
 from pynomaly_connectors.kafka.lost_records import LostRecords
 from pynomaly_connectors.kafka.native.batch import MessageKernels
 from pynomaly_connectors.kafka.native.feed import NativeFeed
@@ -171,7 +172,8 @@ class KafkaRecordSource:
         release = partial(self._release, stream.partition)
         decoder = with_tombstones(self._decoder, self._spec.tombstones)
         skipped = offset - wanted
-        return KafkaPartitionReader(feed, decoder, stream, first, end, self._lost, release, skipped), offset
+        lost, clock = self._lost, self._clock
+        return KafkaPartitionReader(feed, decoder, stream, first, end, lost, release, skipped, clock), offset
 
     def _connect(self, topic: Topic, *, bounded: bool) -> Feed:
         if self._spec.reader != "portable":
@@ -237,6 +239,7 @@ class KafkaPartitionReader:
         lost: LostRecords,
         release: Callable[[], None],
         skipped: int = 0,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._feed = feed
         self._decoder = decoder
@@ -247,6 +250,8 @@ class KafkaPartitionReader:
         self._skipped = skipped
         self._release: Callable[[], None] | None = release
         self._undecoded: RawBatch | None = None
+        self._forecast = LossForecast(stream, clock)
+        self._newest_ms: int | None = None
 
     @property
     def stream(self) -> Stream:
@@ -264,8 +269,13 @@ class KafkaPartitionReader:
     @property
     def lag(self) -> int | None:
         """Offsets between the next record and the end as the last fetch told it; None before the first one."""
-        high = self._feed.known_high(self._stream.partition) if self._release is not None else None
-        return None if high is None else max(0, high - self._next)
+        known = self._feed.known_watermarks(self._stream.partition) if self._release is not None else None
+        return None if known is None else max(0, known[1] - self._next)
+
+    @property
+    def lost_in_s(self) -> float:
+        """Time until retention will delete records before they are read, at the present pace [s]."""
+        return self._forecast.lost_in_s
 
     @property
     def skipped(self) -> int:
@@ -295,6 +305,8 @@ class KafkaPartitionReader:
         if self._release is None or self.at_end:
             return None
         raw = self._take() if self._undecoded is None else self._undecoded
+        if self._forecast.is_due:
+            self._foresee(raw)
         if raw is None:
             self._next = max(self._next, self._feed.end(self._stream.partition))
             batch = None
@@ -326,6 +338,16 @@ class KafkaPartitionReader:
         except OffsetOutOfRangeError as gone:
             self._pass_over(max(self._next, gone.offset))
             return None
+
+    def _foresee(self, raw: RawBatch | None) -> None:
+        """Look how far retention is behind the next record."""
+        if raw is not None:
+            newest_ms = int(raw.timestamp_ms()[-1])
+            self._newest_ms = newest_ms if newest_ms >= 0 else None
+        known = self._feed.known_watermarks(self._stream.partition)
+        if known is not None:
+            low, high = known
+            self._forecast.observe(Standing(low, high, self._next, self._newest_ms), self._feed.retention())
 
     def _pass_over(self, offset: int) -> None:
         """Go on where the flow's policy says, instead of at an offset that the broker does not have."""

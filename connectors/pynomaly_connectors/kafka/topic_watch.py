@@ -21,11 +21,9 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
-from pynomaly.application.spec.source import KafkaConnection
 from pynomaly.domain.error import InputGrownError, PynomalyError, StateError
-from pynomaly_connectors.kafka.client import connect, connection_settings
+from pynomaly_connectors.kafka.background_admin import BackgroundAdmin
 from pynomaly_connectors.kafka.cluster import Topic, recreated, refused_topic
 from pynomaly_connectors.kafka.error_code import TOPIC_REFUSED, TOPIC_UNKNOWN
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
@@ -45,8 +43,8 @@ class TopicWatch:
 
     Parameters
     ----------
-    connection
-        The cluster.
+    admin
+        Asks the cluster.
     topic
         The topic as it was when reading began.
     trouble
@@ -61,7 +59,7 @@ class TopicWatch:
 
     def __init__(
         self,
-        connection: KafkaConnection,
+        admin: BackgroundAdmin,
         topic: Topic,
         trouble: Trouble,
         clock: Clock = time.monotonic,
@@ -69,17 +67,17 @@ class TopicWatch:
         bounded: bool = False,
         reads_new: bool = False,
     ) -> None:
-        self._connection = connection
+        self._admin = admin
+        self._connection = admin.connection
         self._topic = topic
         self._trouble = trouble
         self._clock = clock
         self._bounded = bounded
         self._reads_new = reads_new
-        self._silence = f"kafka at {connection.bootstrap} must answer within {_PATIENCE_S:g} s, is silent"
+        self._silence = f"kafka at {admin.connection.bootstrap} must answer within {_PATIENCE_S:g} s, is silent"
         self._asked_at = clock()
         self._settles_at: float | None = None
         self._unanswered_since: float | None = None
-        self._admin: AdminClient | None = None
         self._has_answered = False
         self._answer: Future[Any] | None = None
 
@@ -108,7 +106,7 @@ class TopicWatch:
             answer, self._answer = self._answer, None
             self._judge(answer)
         elif self._is_stale():
-            self._drop_client()
+            self._renew_client()
             self._ask()
         elif self._answer is None and self._is_due():
             self._ask()
@@ -123,8 +121,9 @@ class TopicWatch:
     def _is_stale(self) -> bool:
         return self._answer is not None and self._has_answered and self._clock() - self._asked_at >= _STALE_S
 
-    def _drop_client(self) -> None:
-        self._admin, self._has_answered = None, False
+    def _renew_client(self) -> None:
+        self._admin.renew()
+        self._has_answered = False
 
     def _is_due(self) -> bool:
         if self._settles_at is not None:
@@ -135,9 +134,9 @@ class TopicWatch:
         self._asked_at = self._clock()
         if self._unanswered_since is None:
             self._unanswered_since = self._asked_at
-        self._admin = self._admin or connect(AdminClient, connection_settings(self._connection))
         name = self._topic.name
-        self._answer = self._admin.describe_topics(TopicCollection([name]), request_timeout=_ASK_S)[name]
+        topics = TopicCollection([name])
+        self._answer = self._admin.ask(lambda client: client.describe_topics(topics, request_timeout=_ASK_S)[name])
 
     def _is_answered(self) -> None:
         self._has_answered = True
@@ -154,7 +153,7 @@ class TopicWatch:
             elif error.code() in TOPIC_REFUSED:
                 raise refused_topic(self._connection, self._topic.name, error) from None
             else:
-                self._drop_client()  # no answer: how long that may go on is the trouble's to judge
+                self._renew_client()  # no answer: how long that may go on is the trouble's to judge
             return
         self._settles_at = None
         self._is_answered()

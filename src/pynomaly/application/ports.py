@@ -71,6 +71,16 @@ class PartitionReader(Protocol):
         ...
 
 
+@runtime_checkable
+class LosesRecords(Protocol):
+    """What a partition reader is as well, if its input deletes records whether or not they were read."""
+
+    @property
+    def lost_in_s(self) -> float:
+        """Time until records will be deleted before they are read, at the present pace [s]; infinite if never."""
+        ...
+
+
 class RecordSource(Protocol):
     """An input with a fixed set of partitions."""
 

@@ -175,6 +175,11 @@ class Tee:
         for listener in self._listeners:
             listener.input_answers(stream, outage)
 
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.loss_foreseen(stream, seconds)
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Tell all."""
         for listener in self._listeners:

@@ -71,6 +71,10 @@ class Telemetry(Protocol):
         """Take note that a stream was opened, or that what keeps its input from answering has changed."""
         ...
 
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
+        """Take note of the time until records of a stream will be gone before they are read [s]; infinite if never."""
+        ...
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Take note of how many series a stream holds in memory."""
         ...
@@ -120,6 +124,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def input_answers(self, stream: Stream, outage: str | None) -> None:
+        """Do nothing."""
+
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
         """Do nothing."""
 
     def series_counted(self, stream: Stream, count: int) -> None:

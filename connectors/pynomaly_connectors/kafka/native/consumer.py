@@ -83,13 +83,13 @@ class NativeConsumer:
         )
         return low.value, high.value
 
-    def known_high(self, topic: str, partition: int) -> int | None:
-        """Return the end of a partition as the last fetch told it; None before the first one. Never blocks."""
+    def known_watermarks(self, topic: str, partition: int) -> tuple[int, int] | None:
+        """Return what `watermarks` asks for as the last fetch told it; None before the first one. Never blocks."""
         low, high = ctypes.c_int64(), ctypes.c_int64()
         code = self._library.rd_kafka_get_watermark_offsets(
             self._handle, topic.encode(), partition, ctypes.byref(low), ctypes.byref(high)
         )
-        return high.value if code == 0 and high.value >= 0 else None
+        return (low.value, high.value) if code == 0 and high.value >= 0 else None
 
     def assign(self, topic: str, partition: int, offset: int) -> None:
         """Begin to fetch a partition from an offset."""

@@ -14,13 +14,16 @@ from confluent_kafka import KafkaError, KafkaException
 
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly_connectors.codecs.payload import RawBatch
+from pynomaly_connectors.kafka.background_admin import BackgroundAdmin
 from pynomaly_connectors.kafka.client import LIBRARY_LOG, Settings, consumer_settings
 from pynomaly_connectors.kafka.cluster import Topic, ask, refused_topic
 from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, FETCH_FAULT, OFFSET_OUT_OF_RANGE, TOPIC_REFUSED
 from pynomaly_connectors.kafka.feed import OffsetOutOfRangeError, check_fault, tell_failed_commit
+from pynomaly_connectors.kafka.loss_forecast import Retention
 from pynomaly_connectors.kafka.native.batch import Fault, MessageKernels
 from pynomaly_connectors.kafka.native.consumer import NativeConsumer
 from pynomaly_connectors.kafka.passing_fault import PassingFaults
+from pynomaly_connectors.kafka.topic_retention import TopicRetention
 from pynomaly_connectors.kafka.topic_watch import TopicWatch
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
@@ -67,7 +70,9 @@ class NativeFeed:
         self._clock = clock
         self._trouble = Trouble(source, clock, outage_s=source.outage_s)
         reads_new = source.new_partitions == "read"
-        self._watch = TopicWatch(source, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
+        self._admin = BackgroundAdmin(source)
+        self._watch = TopicWatch(self._admin, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
+        self._retention = TopicRetention(topic.name, self._admin, clock)
         settings = _divided(consumer_settings(source), len(topic.partitions))
         self._consumer = NativeConsumer(settings, self._told, self._committed, _log_line, kernels)
         self._ends: dict[int, int] = {}
@@ -92,9 +97,14 @@ class NativeFeed:
         except KafkaException as failure:
             raise refused_topic(self._source, self._source.topic, failure.args[0]) from None
 
-    def known_high(self, partition: int) -> int | None:
-        """Return the end of the partition as the last fetch told it; never blocks."""
-        return self._consumer.known_high(self._source.topic, partition)
+    def known_watermarks(self, partition: int) -> tuple[int, int] | None:
+        """Return the first offset and the end of a partition as the last fetch told them; never blocks."""
+        return self._consumer.known_watermarks(self._source.topic, partition)
+
+    def retention(self) -> Retention:
+        """Return what makes the topic delete records, as far as it is known by now; never blocks."""
+        with self._lock:
+            return self._retention.look()
 
     def add(self, partition: int, offset: int) -> None:
         """Begin to read a partition at an offset."""
@@ -142,6 +152,7 @@ class NativeFeed:
         """Close the handle."""
         with self._lock:
             self._consumer.close()
+        self._admin.close()
 
     def _serve(self, _seconds: float) -> None:
         self._consumer.serve()

@@ -126,6 +126,16 @@ SKIPPED: Final = Metric(
     "Above 0: records were never judged. Keep them longer than the flow may stand still or lag behind; the log has "
     "where, and the state folder keeps it.",
 )
+RETENTION_ETA: Final = Metric(
+    "pynomaly_retention_eta_seconds",
+    "gauge",
+    "seconds",
+    ("flow", "stream"),
+    "Time until retention deletes records before they are read, at the pace of the last minutes; +Inf while the flow "
+    "keeps up.",
+    "Any number: the flow falls behind for good. Raise retention.ms or retention.bytes of the topic to win time, then "
+    "do what helps against lag. At 0 records are lost, and source.out_of_range says what becomes of the flow.",
+)
 BATCH_SECONDS: Final = Metric(
     "pynomaly_batch_seconds",
     "histogram",
@@ -245,6 +255,7 @@ CATALOGUE: Final = (
     INPUT_UP,
     LAG,
     SKIPPED,
+    RETENTION_ETA,
     BATCH_SECONDS,
     BATCH_RECORDS,
     SERIES,

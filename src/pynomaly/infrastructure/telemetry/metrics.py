@@ -111,6 +111,10 @@ class PrometheusTelemetry:
         self._readiness.set(stream, outage)
         _set(self._streams.of(stream).up, outage is None)
 
+    def loss_foreseen(self, stream: Stream, seconds: float) -> None:
+        """Set when records of a stream will be lost."""
+        _set(self._streams.of(stream).lost_in, seconds)
+
     def series_counted(self, stream: Stream, count: int) -> None:
         """Set the number of series of a stream."""
         _set(self._streams.of(stream).series, count)
@@ -179,6 +183,7 @@ class _StreamMetrics:
     skipped: Counter
     up: Gauge | None = None
     lag: Gauge | None = None
+    lost_in: Gauge | None = None
     series: Gauge | None = None
     checkpoint_bytes: Gauge | None = None
     last_event_time: Gauge | None = None
@@ -200,6 +205,7 @@ class _Streams:
         self._skipped = _counter(catalogue.SKIPPED, registry)
         self._up = _gauge(catalogue.INPUT_UP, registry)
         self._lag = _gauge(catalogue.LAG, registry)
+        self._lost_in = _gauge(catalogue.RETENTION_ETA, registry)
         self._series = _gauge(catalogue.SERIES, registry)
         self._checkpoint_bytes = _gauge(catalogue.CHECKPOINT_BYTES, registry)
         self._last_event_time = _gauge(catalogue.LAST_EVENT_TIME, registry)
@@ -219,10 +225,12 @@ class _Streams:
             self._skipped.labels(*labels),
             self._up.labels(*labels),
             self._lag.labels(*labels),
+            self._lost_in.labels(*labels),
             self._series.labels(*labels),
             self._checkpoint_bytes.labels(*labels),
             self._last_event_time.labels(*labels),
         )
+        _set(met.lost_in, math.inf)
         return met
 
     def _shared(self) -> _StreamMetrics:

@@ -1,6 +1,6 @@
 """The plain program that a user would write: confluent_kafka, orjson and one River scorer a series.
 
-    python river_loop.py BOOTSTRAP TOPIC ALERT_TOPIC
+    python river_loop.py BOOTSTRAP TOPIC ALERT_TOPIC STATE
 
 Reads every partition to the end that it has at the start, writes an alert for each improbable record, keeps no state
 and checks no delivery.
@@ -12,23 +12,18 @@ import sys
 
 import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
+from input_end import FAST_READING, input_ends
 from river.anomaly import GaussianScorer
 
 _IMPROBABLE = 0.9995  # the evidence from which our flow alerts: a severity of 3.3
 
 
-def main(bootstrap: str, topic: str, alert_topic: str) -> None:
+def main(bootstrap: str, topic: str, alert_topic: str, _state: str) -> None:
     """Run to the end of the input."""
-    settings = {
-        "bootstrap.servers": bootstrap,
-        "group.id": "river-loop",
-        "enable.auto.commit": False,
-        "fetch.queue.backoff.ms": 5,
-    }
-    consumer, producer = Consumer(settings), Producer({"bootstrap.servers": bootstrap})
-    partitions = consumer.list_topics(topic, timeout=20.0).topics[topic].partitions
-    ends = {number: consumer.get_watermark_offsets(TopicPartition(topic, number))[1] for number in partitions}
-    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+    ends = input_ends(bootstrap, topic)
+    settings = {"bootstrap.servers": bootstrap, "group.id": "river-loop", "enable.auto.commit": False}
+    consumer, producer = Consumer(settings | FAST_READING), Producer({"bootstrap.servers": bootstrap})
+    consumer.assign([TopicPartition(topic, number, 0) for number in ends])
     missing = sum(ends.values())
     scorers: dict[str, GaussianScorer] = {}
     while missing > 0:
