@@ -24,6 +24,7 @@ _RECORDS: Final = 20_000
 _STEP_MS: Final = 100
 _LATENESS_MS: Final = 3_000
 _FOUR_DAYS_MS: Final = 4 * 86_400_000
+_OUTPUTS: Final = ("alerts", "late", "dead_letters", "outcomes")
 _NEAR_END: Final = _RECORDS - 1_000  # what comes after it closes the windows that are compared
 
 
@@ -42,7 +43,7 @@ class _Seen(NamedTuple):
 
 def _readings() -> list[_Reading]:
     random = np.random.default_rng(4)
-    values = random.normal(20.0, 1.0, _RECORDS) + 25.0 * (random.random(_RECORDS) < 0.01)
+    values = random.normal(20.0, 1.0, _RECORDS) + 25.0 * (random.random(_RECORDS) < 0.002)
     return [
         _Reading(FIRST_MS + _STEP_MS * number, f"pump-{number % 7}", value)
         for number, value in enumerate(values.tolist())
@@ -54,6 +55,8 @@ def run(memory_broker: Broker, tmp_path: Path) -> Callable[[str, Sequence[_Readi
     """Return what runs readings through a flow of windows, and what then stands in its outputs."""
 
     def run(name: str, readings: Sequence[_Reading]) -> _Seen:
+        for output in _OUTPUTS:
+            memory_broker.create_topic(f"{name}-{output}")
         for reading in readings:
             payload = {"ts": reading.time_ms, "series": reading.series, "value": reading.value}
             memory_broker.append(name, orjson.dumps(payload))
@@ -65,7 +68,6 @@ def run(memory_broker: Broker, tmp_path: Path) -> Callable[[str, Sequence[_Readi
 
 
 def _flow(topic: str) -> Tree:
-    outputs = ("alerts", "late", "dead_letters", "outcomes")
     return {
         "flow": "event-time",
         "source": {"kind": "memory", "topic": topic, "batch_records": 173},
@@ -80,7 +82,7 @@ def _flow(topic: str) -> Tree:
         "detectors": [{"detector": "ew_zscore", "fields": ["value.max"], "calibration": {"warm_up": 30}}],
         "alert": {"levels": {"watch": 1.2, "warning": 3}, "bump": 1},
         "output": {
-            **{name: {"kind": "memory", "topic": f"{topic}-{name}"} for name in outputs},
+            **{name: {"kind": "memory", "topic": f"{topic}-{name}"} for name in _OUTPUTS},
             "outcomes_of": "all",
         },
         "checkpoint": {"every": "20ms"},
@@ -113,13 +115,13 @@ def test_disorder_within_the_lateness(
     readings = _readings()
     delay_ms = np.random.default_rng(5).uniform(0.0, _LATENESS_MS - _STEP_MS, len(readings))
     order = np.argsort([reading.time_ms for reading in readings] + delay_ms, kind="stable").tolist()
-    assert sum(one > other for one, other in pairwise(order)) > len(order) // 4
+    assert sum(one > other for one, other in pairwise(order)) > len(order) // 4, "hardly any disorder"
     # Both end alike, so that the same windows are closed.
     order = [number for number in order if number < _NEAR_END] + list(range(_NEAR_END, len(readings)))
     plain, shuffled = run("sorted", readings), run("shuffled", [readings[number] for number in order])
     lost = len(set(plain.alerts) - set(shuffled.alerts))
     tell(Figures(15, "out of order within the lateness", len(readings), lost, 0, len(order)))
-    assert len(plain.alerts) > 50
+    assert len(plain.alerts) > 10
     assert shuffled.alerts == plain.alerts
     assert shuffled.late == shuffled.letters == []
     assert shuffled.outcomes == list(range(len(readings)))

@@ -1,79 +1,83 @@
-"""A wall clock that jumps while a flow runs: nobody may notice but the log."""
+"""A wall clock that is set back while a flow runs: the flow pauses and goes on, and no verdict changes."""
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-from brokers.kafka_topics import KafkaTopics
-from e2e.flow_runs import TALKATIVE, FlowRuns
-from e2e.job import Program
-from e2e.traffic import PacedSender, Traffic, spread
-from e2e.verifier import assert_one_outcome_each, lines, offsets
+from e2e.flow_file import Tree
+from e2e.traffic import Traffic, spread
+from e2e.verifier import assert_one_outcome_each, lines
 from fault_table import Figures
+from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.application.tally import Tally
+from pynomaly.bootstrap import services_of
+from pynomaly_connectors.memory import Broker
+from pynomaly_flows import source
+from pynomaly_flows.live import LiveOptions, run_live
+from pynomaly_flows.wall_clock import WallClock
 
-_SERIES: Final = 20
-_STEPS: Final = 2_000
-_RATE: Final = 2_000
-_JUMPS: Final = ("-2h", "+1h")
-
-
-@pytest.fixture
-def library() -> Path:
-    """The libfaketime of the system; CI installs it."""
-    found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-    if found is None:
-        message = "libfaketime must be installed (Debian: faketime)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
+_LOOKS = 15
+_TRAFFIC = Traffic(20, 600, 1, spread(60, range(50, 600), 20))
 
 
-@pytest.mark.kafka
-@pytest.mark.slow
-def test_a_wall_clock_that_jumps(
-    library: Path,
-    kafka: KafkaTopics,
-    program: Program,
-    tmp_path: Path,
-    unique_name: Callable[[str], str],
-    tell: Callable[[Figures], None],
-) -> None:
-    """Two hours back and an hour ahead under traffic: the drain ends with 0, alerts are those of a steady clock."""
-    flow = FlowRuns.of("kafka", {"alert": TALKATIVE}, program, kafka, tmp_path / "flow.yaml", unique_name("readings"))
-    flow.create_topics(2, ("broken", "whole"))
-    clock = tmp_path / "clock"
-    clock.write_text("+0")
-    faked = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+class _JumpingClock:
+    """A wall clock that is two hours back after some looks, and an hour ahead after some more."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.told: list[float] = []
+        self._clock = WallClock(self._wall_s, lambda: 0.0)
+
+    def set_back_s(self) -> float:
+        self.looks += 1
+        back_s = self._clock.set_back_s()
+        if back_s:
+            self.told.append(back_s)
+        return back_s
+
+    def _wall_s(self) -> float:
+        return 50_000.0 + (0.0 if self.looks < _LOOKS else -7_200.0 if self.looks < 2 * _LOOKS else 3_600.0)
+
+
+def _flow(folder: Path) -> Tree:
+    return {
+        "flow": "jumping",
+        "source": {"kind": "memory", "topic": "readings", "batch_records": 173},
+        "record": {"time": {"field": "ts", "format": "ms"}, "series": ["series"], "values": ["value"]},
+        "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 40}}],
+        "alert": {"levels": {"watch": 1.2, "warning": 3}, "bump": 1},
+        "output": {
+            "alerts": {"kind": "file", "path": str(folder / "alerts.jsonl")},
+            "outcomes": {"kind": "file", "path": str(folder / "outcomes.jsonl")},
+            "outcomes_of": "all",
+        },
+        "checkpoint": {"every": "50ms", "share": 1},
     }
-    job = program.start("run", flow.file, "--state", "state-broken", **flow.environment("broken"), **faked)
-    flow.await_new_epoch(job, "broken")
-    traffic = Traffic(_SERIES, 10 * _STEPS, 2, spread(_STEPS // 4, range(_STEPS), _SERIES))
-    sender = PacedSender(flow.bootstrap, flow.readings, traffic.records(), _RATE)
-    sender.start()
-    for jump in _JUMPS:
-        flow.await_new_epoch(job, "broken")
-        clock.write_text(jump)
-        flow.await_new_epoch(job, "broken")
-        time.sleep(0.3)  # into the next epoch: when exactly must not matter
-    sender.stop()
-    ended = job.terminate().succeeded()
-    assert "Traceback" not in ended.err
-    assert ended.complaints == []
-    for run in ("broken", "whole"):
-        flow.finish(run)
-    read = offsets(flow.bootstrap, flow.readings)
-    assert_one_outcome_each(lines(flow.outcomes("broken")), read)
-    repeats = flow.assert_equal("broken", "whole", 10)
-    tell(Figures(17, "wall clock -2 h, +1 h", len(read), 0, repeats, len(_JUMPS)))
-    assert repeats == 0
+
+
+def test_a_wall_clock_that_is_set_back(
+    memory_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Callable[[Figures], None]
+) -> None:
+    """Two hours back, then ahead: one pause, after which the files are those of a steady clock, byte for byte."""
+    for record in _TRAFFIC.records():
+        memory_broker.append("readings", record.value, record.key)
+    clock = _JumpingClock()
+    for run in ("steady", "jumping"):
+        folder = tmp_path / run
+        folder.mkdir()
+        if run == "jumping":
+            monkeypatch.setattr(source, "WallClock", lambda: clock)
+        services = services_of(FlowSpec.model_validate(_flow(folder)))
+        run_live(services, Tally(), LiveOptions(folder / "state", until_end=True))
+    assert clock.looks > 2 * _LOOKS
+    assert clock.told == [7_200.0]
+    outcomes = lines(tmp_path / "jumping" / "outcomes.jsonl")
+    assert_one_outcome_each(outcomes, {(0, offset) for offset in range(len(_TRAFFIC))})
+    for file in ("outcomes.jsonl", "alerts.jsonl"):
+        steady, jumping = ((tmp_path / run / file).read_bytes() for run in ("steady", "jumping"))
+        assert jumping == steady, file
+    assert len(steady.splitlines()) > 20
+    tell(Figures(17, "wall clock -2 h, then +1 h", len(_TRAFFIC), 0, 0, 2))
