@@ -45,3 +45,7 @@ pin:
 # Measure against named peers, such as `just bench --only kernels`.
 bench *arguments:
     {{ bin }}/python benchmarks {{ arguments }}
+
+# Random faults under traffic for minutes (30), reproducible by seed.
+soak *arguments:
+    cd tests && {{ absolute_path(bin) }}/python -m soak {{ arguments }}

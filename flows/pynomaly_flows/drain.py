@@ -43,7 +43,10 @@ class Drain:
         return reopens
 
     def pause(self) -> None:
-        """Ask to stop and to go on at once around the same readers and engines: checkpoints shall become rarer."""
+        """Ask to stop and to go on at once around the same readers and engines.
+
+        Checkpoints shall become rarer, or the clock by which they come was set back.
+        """
         self._paused.set()
 
     def resumes(self) -> bool:

@@ -106,7 +106,8 @@ def _run_once(
     with guarded_unpickling(), _own_errors(), closing(engines), source, settled_heap():
         run_dataflow()
         while drain.resumes() and not source.at_end:
-            pace.slow_down()
+            if pace.too_fast:
+                pace.slow_down()
             folder.prepare(identity)
             folder.take_prepared()
             run_dataflow()

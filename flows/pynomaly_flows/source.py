@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf
 from time import perf_counter
 from typing import Self
@@ -17,16 +18,21 @@ from pynomaly.domain.record import RecordBatch
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.key_group import key_group
 from pynomaly_flows.rest import Rest
+from pynomaly_flows.wall_clock import WallClock
 
+_log = logging.getLogger(__name__)
 KeyedBatch = tuple[str, RecordBatch]
 _SHORTEST_NAP_S = 0.002
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAP_S = 0.040  # every round takes 0.4 ms of CPU; a nap holds up the epochs of the whole dataflow
 
 
 class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
     """One input partition, which is one key group."""
 
-    def __init__(self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry, rest: Rest) -> None:
+    def __init__(
+        self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry, rest: Rest, clock: WallClock
+    ) -> None:
         self._name = name
         self._key = key_group(name)
         self._rest = rest
@@ -34,8 +40,8 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         self._reader = reader
         self._drain = drain
         self._telemetry = telemetry
+        self._clock = clock
         self._nap_s = 0.0
-        self._has_slept = False
         self._skipped = 0
         self._outage: str | None = None
         telemetry.input_answers(reader.stream, None)
@@ -56,6 +62,7 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if self._drain.requested:
             raise StopIteration
         batch = self._poll()
+        self._look_at_clock()
         self._tell_outage()
         self._tell_skipped()
         self._tell_forecast()
@@ -65,12 +72,11 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if batch is not None and len(batch) > 0:
             self._rest.busy()
             self._nap_s = 0.0
-            self._has_slept = False
             return [(self._key, batch)]
         if self._reader.at_end:
             raise StopIteration
         self._nap_s = min(max(2 * self._nap_s, _SHORTEST_NAP_S), _LONGEST_NAP_S)
-        self._has_slept = self._rest.empty(self._name, self._nap_s)
+        self._rest.empty(self._name, self._nap_s)
         return []
 
     def _poll(self) -> RecordBatch | None:
@@ -81,10 +87,15 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
             self._drain.request_reopening()
             raise StopIteration from None
 
-    def next_awake(self) -> datetime | None:
-        """Return when to ask again; at once while there is data, or after a sleep."""
-        waits = self._nap_s > 0 and not self._has_slept
-        return datetime.now(UTC) + timedelta(seconds=self._nap_s) if waits else None
+    def _look_at_clock(self) -> None:
+        back_s = self._clock.set_back_s()
+        if back_s > 0:
+            _log.warning("wall_clock_set_back", extra={"by_s": round(back_s, 1)})
+            self._drain.pause()
+
+    def next_awake(self) -> datetime:
+        """Return when to ask again: at once, whatever becomes of the wall clock meanwhile; it is here that it naps."""
+        return _LONG_AGO
 
     def snapshot(self) -> bytes:
         """Return the position to resume from."""
@@ -102,7 +113,6 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         if self._reader.position() != position:
             return False
         self._nap_s = 0.0
-        self._has_slept = False
         self._rest.join(self._name)
         return True
 
@@ -215,6 +225,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         self._opened: dict[str, Partition] = {}
         self._has_begun = False
         self._rest = Rest()
+        self._clock = WallClock()
         self._drain = drain
         self._telemetry = telemetry
         self._bounded = bounded
@@ -248,7 +259,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         if opened is not None:
             opened.finish(durable=False)
         reader = self._source.open(for_part, resume_state, bounded=self._bounded)
-        partition = Partition(for_part, reader, self._drain, self._telemetry, self._rest)
+        partition = Partition(for_part, reader, self._drain, self._telemetry, self._rest, self._clock)
         self._opened[for_part] = partition
         return partition
 

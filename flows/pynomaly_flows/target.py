@@ -25,7 +25,7 @@ from bytewax.run import _parse_args  # pyright: ignore[reportPrivateUsage] # no 
 
 from pynomaly.application.telemetry import NoTelemetry
 from pynomaly.bootstrap import Services, services_of
-from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateError
+from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateError, TransientError
 from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.drain import Drain
@@ -55,7 +55,7 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     examined = folder.take_prepared(worker)
     folder.check_identity(_identity(services))
     install_guard()
-    drain = Drain()
+    drain = _UnpausedDrain()
     drain.install()
     telemetry = NoTelemetry()
     known = examined.partitions
@@ -73,6 +73,13 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     )
     settle_heap()
     return dataflow
+
+
+class _UnpausedDrain(Drain):
+    """Nobody starts the dataflow again in a process that Bytewax runs: what would mend itself ends it."""
+
+    def pause(self) -> None:
+        raise TransientError("the wall clock must not be set back, was: Bytewax would checkpoint no more; start again")
 
 
 def prepare(path: str, state: str) -> None:

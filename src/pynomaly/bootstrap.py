@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import assert_never
@@ -34,6 +34,7 @@ from pynomaly.domain.series import Admission
 from pynomaly.domain.series.table import find_slots, rebuild
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
+from pynomaly.infrastructure.adapted.calls import CallLedger
 from pynomaly.infrastructure.kernels import KernelLibrary
 from pynomaly_connectors.codecs.avro_scanner import scan_avro
 from pynomaly_connectors.codecs.by_schema import Scans, registered_decoder
@@ -78,6 +79,8 @@ class Services:
         Makes the engine of a stream.
     outputs
         Makes its outputs, given the ledger folder of the state (None: nothing is resumed).
+    calls
+        What is out at detectors of other libraries, for a runner that watches over them.
     """
 
     spec: FlowSpec
@@ -85,6 +88,7 @@ class Services:
     source_for: Callable[[Path | None], RecordSource]
     engine_for: EngineFactory
     outputs: Callable[[Path | None], tuple[Output, ...]]
+    calls: CallLedger = field(default_factory=CallLedger)
 
     @property
     def source(self) -> RecordSource:
@@ -100,17 +104,19 @@ def services_of(spec: FlowSpec) -> Services:
     ConfigError
         When an adapted detector's library, class or arguments do not fit.
     """
-    plan = plan_of(spec)
+    calls = CallLedger()
+    plan = plan_of(spec, calls)
     return Services(
         spec=spec,
         plan=plan,
         source_for=partial(_source, spec),
         engine_for=engine_factory(plan),
         outputs=partial(_outputs, spec, plan),
+        calls=calls,
     )
 
 
-def plan_of(spec: FlowSpec) -> FlowPlan:
+def plan_of(spec: FlowSpec, calls: CallLedger | None = None) -> FlowPlan:
     """Resolve a specification into what decides about scores and alerts."""
     columns = {name: column for column, name in enumerate(spec.fields)}
     return FlowPlan(
@@ -118,7 +124,7 @@ def plan_of(spec: FlowSpec) -> FlowPlan:
         fields=spec.record.values,
         scoring=ScoringPlan(
             fields=spec.fields,
-            parts=_parts(spec, columns),
+            parts=_parts(spec, columns, calls),
             combination=spec.combine,
             persistence=spec.persistence,
             policy=spec.policy,
@@ -168,12 +174,12 @@ def _admission(spec: FlowSpec) -> Admission:
     )
 
 
-def _parts(spec: FlowSpec, columns: dict[str, int]) -> tuple[Part, ...]:
+def _parts(spec: FlowSpec, columns: dict[str, int], calls: CallLedger | None) -> tuple[Part, ...]:
     parts: list[Part] = []
     problems: dict[Problem, None] = {}  # an entry with several parts breaks a rule once
     for placed in spec.parts:
         try:
-            parts.append(_part(placed, columns))
+            parts.append(_part(placed, columns, calls))
         except ConfigError as error:
             found = (Problem(f"detectors[{placed.entry}].{problem.path}", problem.rule) for problem in error.problems)
             problems.update(dict.fromkeys(found))
@@ -182,7 +188,7 @@ def _parts(spec: FlowSpec, columns: dict[str, int]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _part(placed: PlacedPart, columns: dict[str, int]) -> Part:
+def _part(placed: PlacedPart, columns: dict[str, int], calls: CallLedger | None) -> Part:
     fields = tuple(columns[name] for name in placed.fields)
     spec = placed.spec
     match spec:
@@ -198,17 +204,17 @@ def _part(placed: PlacedPart, columns: dict[str, int]) -> Part:
                 spec.guard,
             )
         case RiverPart() | PyodPart():
-            return Part(placed.name, AdaptedSource(_adapted(spec, placed.fields)), fields, spec.calibration)
+            return Part(placed.name, AdaptedSource(_adapted(spec, placed.fields, calls)), fields, spec.calibration)
         case _:
             raise TypeError(f"part {placed.name} must be native, of River or of PyOD, was {type(spec).__name__}")
 
 
-def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...]) -> AdaptedPartFactory:
+def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLedger | None) -> AdaptedPartFactory:
     match spec:
         case RiverPart():
             from pynomaly.infrastructure.adapted.river_part import river_part  # noqa: PLC0415 - imports River
 
-            return river_part(spec.river, spec.params, fields)
+            return river_part(spec.river, spec.params, fields, calls)
         case PyodPart():
             from pynomaly.infrastructure.adapted.pyod_part import pyod_part  # noqa: PLC0415 - imports PyOD
 
@@ -220,6 +226,7 @@ def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...]) -> AdaptedPart
                 refit_every=spec.refit_every,
                 adopt_after=spec.adopt_after,
                 group_by=spec.group_by,
+                calls=calls,
             )
         case _:
             assert_never(spec)

@@ -92,8 +92,12 @@ class Job:
 
     def terminate(self, within_s: float = WITHIN_S) -> Ended:
         """Ask it to stop as an operator does, and wait."""
-        self._process.send_signal(signal.SIGTERM)
+        self.ask_to_stop()
         return self.wait(within_s)
+
+    def ask_to_stop(self, signal_number: int = signal.SIGTERM) -> None:
+        """Ask it to stop, and do not wait."""
+        self._process.send_signal(signal_number)
 
     def kill(self) -> Ended:
         """End it and all that it started without a chance to tidy up, as a lost machine does."""

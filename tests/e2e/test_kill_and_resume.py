@@ -8,9 +8,11 @@ CI: 5,000 records/s until the last stop, some 200,000 records. ``E2E_SIZE=full``
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from e2e.job import Program
 from e2e.size import size
 from e2e.traffic import PacedSender, Traffic, send, spread
 from e2e.verifier import assert_one_outcome_each, durable_epoch, lines, offsets
+from fault_table import Figures
 
 _RATE = size(5_000, 20_000)
 _LONGEST_S = 240
@@ -29,7 +32,6 @@ _SERIES = 40
 _PARTITIONS = 4
 _STEPS = _RATE * _LONGEST_S // _SERIES
 _KILLS = 6
-_DRAINS = 3
 _LONGEST_STOP_S = 10.0
 _LONGEST_DELAY_S = 1.5  # after an epoch has become durable; epochs last a second
 
@@ -64,17 +66,21 @@ def _finish_and_compare(flow: FlowRuns, least_alerts: int = 50) -> int:
     return flow.assert_equal("broken", "whole", least_alerts)
 
 
-def test_six_kills_change_nothing(flow: FlowRuns) -> None:
+def test_six_kills_change_nothing(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
     """Killed at six random moments, the flow gives the alerts of an uninterrupted run once repeats are dropped."""
     random = np.random.default_rng(20)
+    restarts_s = list[float]()
     with _producing(flow) as sender:
         for _ in range(_KILLS):
+            since = time.monotonic()
             job = flow.start("broken")
             flow.await_new_epoch(job, "broken")
+            restarts_s.append(time.monotonic() - since)
             time.sleep(random.uniform(0.0, _LONGEST_DELAY_S))  # that the moment is random is the point
             assert job.kill().code == -9
     repeats = _finish_and_compare(flow)
-    print(f"{sender.sent:,} records, {_KILLS} kills: {repeats} alerts were repeated")  # noqa: T201
+    figures = Figures(1, "job killed by signal 9", sender.sent, 0, repeats, _KILLS, max(restarts_s[1:]))
+    tell(replace(figures, note="recovery: start of the program to its next durable epoch"))
     assert repeats > 0, "a kill must hit an epoch with alerts, or nothing is proved"
 
 
@@ -107,13 +113,19 @@ def test_a_kill_in_the_first_epoch_skips_nothing_of_the_latest(
     assert_one_outcome_each(lines(flow.outcomes("broken")), offsets(flow.bootstrap, flow.readings) - before)
 
 
-def test_sigterm_loses_and_repeats_nothing(flow: FlowRuns) -> None:
+def test_sigterm_and_sigint_lose_and_repeat_nothing(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
     """Asked to stop, the flow ends within ten seconds with exit status 0, and not one alert comes twice."""
     random = np.random.default_rng(21)
-    with _producing(flow):
-        for _ in range(_DRAINS):
+    stops_s = list[float]()
+    with _producing(flow) as sender:
+        for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
             job = flow.start("broken")
             flow.await_new_epoch(job, "broken")
             time.sleep(random.uniform(0.0, _LONGEST_DELAY_S))
-            assert job.terminate().succeeded().seconds < _LONGEST_STOP_S
-    assert _finish_and_compare(flow) == 0
+            job.ask_to_stop(asked)
+            stops_s.append(job.wait().succeeded().seconds)
+    repeats = _finish_and_compare(flow)
+    note = f"longest stop {max(stops_s):.1f} s"
+    tell(Figures(2, "SIGTERM, SIGINT", sender.sent, 0, repeats, len(stops_s), note=note))
+    assert max(stops_s) < _LONGEST_STOP_S
+    assert repeats == 0

@@ -1,4 +1,4 @@
-"""One flow in one process, in shards, on a Bytewax cluster of changing size: one alert set, through kills and drains.
+"""Shards that are killed and drained, and a Bytewax cluster of changing size, alert as one process does.
 
 The truth is an uninterrupted run of one process over the same topic, with a state and outputs of its own.
 
@@ -8,22 +8,22 @@ CI: 2,000 records/s until the last stop. ``E2E_SIZE=full``: 20,000 records/s.
 from __future__ import annotations
 
 import signal
-import socket
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from brokers.kafka_topics import KafkaTopics, until
+from e2e.cluster import Cluster, workers_of_starts
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Job, Program
 from e2e.size import size
 from e2e.traffic import PacedSender, Traffic, spread
 from e2e.verifier import assert_one_outcome_each, durable_epoch, lines, offsets, order_by_key, without_repeats
+from fault_table import Figures
 
 _RATE = size(2_000, 20_000)
 _LONGEST_S = 300
@@ -105,7 +105,7 @@ def _shard_processes(job: Job) -> dict[str, psutil.Process]:
     return found
 
 
-def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns) -> None:
+def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
     """A killed shard is started again, a killed supervisor leaves nobody behind, a drained one ends with 0."""
     with _producing(flow):
         job = _start_shards(flow)
@@ -126,58 +126,23 @@ def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns) -> None:
         assert again.terminate().succeeded().seconds < 10.0
     _start_shards(flow, "--until-end").wait().succeeded()
     repeats = _assert_shards_equal_whole(flow)
-    print(f"a killed shard, a killed supervisor: {repeats} alerts were repeated")  # noqa: T201
+    records = len(flow.outcomes("whole").read_bytes().splitlines())
+    tell(Figures(18, "a shard and a supervisor killed, two shards drained", records, 0, repeats, 3))
 
 
-class _Cluster:
-    """Processes of `python -m bytewax.run` on one state folder."""
-
-    def __init__(self, flow: FlowRuns, processes: int, *, until_end: bool) -> None:
-        state = flow.state("cluster")
-        program, environment = flow.program, flow.environment("cluster")
-        prepare = ("-m", "pynomaly_flows.target", "prepare", str(flow.file), str(state))
-        program.start_python(*prepare, **environment).wait().succeeded()
-        target = f"pynomaly_flows.target:flow({str(flow.file)!r}, {str(state)!r}, until_end={until_end})"
-        command = ("-m", "bytewax.run", target, "-r", str(state / "recovery"), "-s", "1", "-b", "0")
-        addresses = ";".join(f"127.0.0.1:{port}" for port in _free_ports(processes))
-        self.jobs = [
-            program.start_python(*command, "-i", str(index), "-a", addresses, **environment)
-            for index in range(processes)
-        ]
-
-    def drain(self) -> None:
-        """Ask all to stop as an orchestrator does, and wait."""
-        for job in self.jobs:
-            psutil.Process(job.pid).terminate()
-        self.wait()
-
-    def wait(self) -> None:
-        for job in self.jobs:
-            job.wait().succeeded()
-
-
-def _workers(flow: FlowRuns) -> list[int]:
-    """Return how many workers each start on the cluster's store had."""
-    with closing(sqlite3.connect(flow.state("cluster") / "recovery" / "part-0.sqlite3")) as store:
-        return [count for (count,) in store.execute("SELECT worker_count FROM exs ORDER BY ex_num")]
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
-
-
-def test_every_way_of_running_gives_the_same_alerts(flow: FlowRuns) -> None:
-    """A cluster drained and rescaled 1 -> 2 -> 4 -> 1 and two shards give the alerts and outcomes of one process."""
+def test_a_rescaled_cluster_gives_the_alerts_of_one_process(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
+    """Drained and started again with 1 -> 2 -> 4 -> 1 processes, a cluster loses, repeats and changes nothing."""
     with _producing(flow):
         for processes in (1, 2, 4):
-            cluster = _Cluster(flow, processes, until_end=False)
+            cluster = Cluster(flow, "cluster", processes)
             flow.await_new_epoch(cluster.jobs[0], "cluster")
             time.sleep(0.3)  # into the next epoch: when exactly must not matter
             cluster.drain()
-    _Cluster(flow, 1, until_end=True).wait()
-    assert _workers(flow) == [1, 2, 4, 1]
-    _start_shards(flow, "--until-end").wait().succeeded()
-    assert _assert_shards_equal_whole(flow) == 0
-    assert flow.assert_equal("cluster", "whole", least_alerts=20) == 0
+    Cluster(flow, "cluster", 1, until_end=True).wait()
+    assert workers_of_starts(flow.state("cluster")) == [1, 2, 4, 1]
+    flow.finish("whole")
+    read = offsets(flow.bootstrap, flow.readings)
+    assert_one_outcome_each(lines(flow.outcomes("cluster")), read)
+    repeats = flow.assert_equal("cluster", "whole", least_alerts=20)
+    tell(Figures(18, "cluster of 1 -> 2 -> 4 -> 1 processes", len(read), 0, repeats, 3))
+    assert repeats == 0

@@ -112,7 +112,13 @@ def _records(good: int, bad: int) -> Iterable[Record]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("good", "limit"), [(0, _RUN_AT_START), (1_000, _RUN)])
 def test_a_topic_of_the_wrong_shape_stops_the_flow(
-    kafka: KafkaTopics, program: Program, tmp_path: Path, unique_name: Callable[[str], str], good: int, limit: int
+    kafka: KafkaTopics,
+    program: Program,
+    tmp_path: Path,
+    unique_name: Callable[[str], str],
+    tell: Callable[[Figures], None],
+    good: int,
+    limit: int,
 ) -> None:
     """One typed line, exit status 76, no more letters than the limit; an operator who says so goes on exactly."""
     topics = {name: unique_name(name) for name in ("readings", "alerts", "letters")}
@@ -145,7 +151,11 @@ def test_a_topic_of_the_wrong_shape_stops_the_flow(
     write_flow(flow, tree | {"limits": {"rejected": "off"}})
     run().succeeded()
     assert _offsets(kafka, topics["letters"]) == list(range(good, good + bad))
-    assert len((tmp_path / "outcomes.jsonl").read_bytes().splitlines()) == good + bad
+    outcomes = len((tmp_path / "outcomes.jsonl").read_bytes().splitlines())
+    tell(
+        Figures(14, f"poison only, after {good:,}", good + bad, good + bad - outcomes, 0, bad, note=f"{limit} diverted")
+    )
+    assert outcomes == good + bad
 
 
 def _offsets(kafka: KafkaTopics, topic: str) -> list[int]:

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 import pytest
 
+from fault_table import Figures
 from pynomaly.application.output import Output
 from pynomaly.application.ports import Message
 from pynomaly.application.replay import replay
@@ -102,7 +103,7 @@ def test_everything_sent_again_changes_no_byte(tmp_path: Path, window: dict[str,
 
 @pytest.mark.parametrize(("order", "window"), [("at once", None), ("a little later", _WINDOW)])
 def test_every_message_sent_twice_changes_no_alert(
-    memory_broker: Broker, tmp_path: Path, window: dict[str, Any] | None, order: str
+    memory_broker: Broker, tmp_path: Path, tell: Callable[[Figures], None], window: dict[str, Any] | None, order: str
 ) -> None:
     """Whether the repeats come at once or among later records, live or replayed, alerts are those of the clean run."""
     payloads = _payloads()
@@ -118,6 +119,7 @@ def test_every_message_sent_twice_changes_no_alert(
     assert _outcomes(memory_broker, "twice")["duplicate"] == _RECORDS
     assert memory_broker.records("twice-dead") == []
     assert _replayed(services) == alerts
+    tell(Figures(21, f"every message sent twice, {order}", 2 * _RECORDS, 0, 0, _RECORDS, note="through crashes"))
 
 
 def test_beyond_the_horizon_a_repeat_is_a_record(memory_broker: Broker, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pynomaly.application.spec.parse import parse_flow
 from pynomaly.bootstrap import services_of
 from pynomaly.domain.event import (
     AnomalyDetected,
+    DetectorStatusChanged,
     Event,
     ModelRefitFailed,
     ModelRefitted,
@@ -46,6 +47,7 @@ EVENTS: Final[list[Event]] = [
     ModelRefitFailed("c", "pumps", PLACE, 7, "p", "forest", 2, "singular"),
     RecordLate("d", "pumps", PLACE, 8, "p", HOUR_NS, {"v": 1.0}),
     SeriesEvicted("f", "pumps", PLACE, 9, 3, 1, 99, ("p",)),
+    DetectorStatusChanged("g", "pumps", PLACE, 9, "forest", "degraded", "ValueError: no"),
     RecordRejected("e", "pumps", PLACE, 9, Reason.MALFORMED, RawRecord(b"x", b"k")),
 ]  # fmt: skip
 

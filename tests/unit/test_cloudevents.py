@@ -14,6 +14,7 @@ from cloudevents.core.v1.event import CloudEvent
 from pynomaly.application.ports import Message
 from pynomaly.domain.event import (
     AnomalyDetected,
+    DetectorStatusChanged,
     Event,
     ModelRefitFailed,
     ModelRefitted,
@@ -54,7 +55,8 @@ EVICTED = SeriesEvicted("0eff", "pumps", STREAM, 46, 3, 1, 99, ("pump-1", "pump-
 REJECTED = RecordRejected(
     "0dff", "pumps", STREAM, 45, Reason.MALFORMED, RawRecord(b"\xff{", b"k", (("trace", b"t1"), ("none", None)))
 )
-CLOUD_EVENTS: list[Event] = [ANOMALY, LATE, REFITTED, REFIT_FAILED, EVICTED]
+DEGRADED = DetectorStatusChanged("0fff", "pumps", STREAM, 47, "forest", "degraded", "ValueError: no")
+CLOUD_EVENTS: list[Event] = [ANOMALY, LATE, REFITTED, REFIT_FAILED, EVICTED, DEGRADED]
 
 
 def read(message: Message) -> CloudEvent:
@@ -133,6 +135,17 @@ def test_the_anomaly_of_a_window_carries_its_span() -> None:
                 "group": "pump-1",
                 "part": "forest",
                 "stream": {"name": "vibration", "partition": 2, "offset": 44},
+            },
+        ),
+        (
+            DEGRADED,
+            "io.pynomaly.detector.status_changed.v1",
+            "vibration[2]",
+            {
+                "error": "ValueError: no",
+                "part": "forest",
+                "status": "degraded",
+                "stream": {"name": "vibration", "partition": 2, "offset": 47},
             },
         ),
         (

@@ -20,6 +20,7 @@ import pynomaly_connectors
 from pynomaly.application.ports import Message
 from pynomaly.domain.event import (
     AnomalyDetected,
+    DetectorStatusChanged,
     Event,
     ModelRefitFailed,
     ModelRefitted,
@@ -61,7 +62,8 @@ REFITTED = ModelRefitted("0bff", "pumps", STREAM, 43, "pump-1", "forest", 3, "ab
 REFIT_FAILED = ModelRefitFailed("0cff", "pumps", STREAM, 44, "pump-1", "forest", 4, "singular")
 LATE_RECORD = RecordLate("0aff", "pumps", STREAM, 42, "pump-1", NOON_NS, {"rpm": 1.0})
 EVICTED = SeriesEvicted("0eff", "pumps", STREAM, 46, 3, 1, 99, ("pump-1", "pump-2"))
-EVENTS: list[Event] = [SINGLE, WINDOW, REFITTED, REFIT_FAILED, LATE_RECORD, EVICTED]
+DEGRADED = DetectorStatusChanged("0fff", "pumps", STREAM, 47, "forest", "degraded", "ValueError: no")
+EVENTS: list[Event] = [SINGLE, WINDOW, REFITTED, REFIT_FAILED, LATE_RECORD, EVICTED, DEGRADED]
 ANOMALY_DATA: dict[str, Any] = {
     "series": "pump-é",
     "time": NOON_NS + 250_000_001,
@@ -97,7 +99,7 @@ def test_avro_holds_the_data() -> None:
     """Read by fastavro and the kept schema alone; times are nanoseconds."""
     schema = fastavro.parse_schema(json.loads((FOLDER / "alerts.avsc").read_text()))
     events = AvroEvents(ALERTS)
-    alerts = [*EVENTS[:4], EVICTED]
+    alerts = [*EVENTS[:4], EVICTED, DEGRADED]
     read = [fastavro.schemaless_reader(BytesIO(_body(events, event)), schema, None) for event in alerts]
     assert read[0] == ANOMALY_DATA
     assert read[1] == {**ANOMALY_DATA, "window": {"start": NOON_NS - 60_000_000_000, "end": NOON_NS}}
@@ -128,8 +130,8 @@ def test_protobuf_holds_the_data() -> None:
     """Read by the kept file alone; the index names the message, what is unknown is left out."""
     file = compile_proto(RegisteredSchema("PROTOBUF", (FOLDER / "events.proto").read_text()))
     events = ProtobufEvents()
-    headers = [b"\0", b"\0", b"\2\2", b"\2\4", b"\2\6", b"\2\10"]
-    for event, header, index in zip(EVENTS, headers, [0, 0, 1, 2, 3, 4], strict=True):
+    headers = [b"\0", b"\0", b"\2\2", b"\2\4", b"\2\6", b"\2\10", b"\2\12"]
+    for event, header, index in zip(EVENTS, headers, [0, 0, 1, 2, 3, 4, 5], strict=True):
         body = _body(events, event)
         assert body.startswith(header)
         message = GetMessageClass(message_type(file, [index])).FromString(body[len(header) :])

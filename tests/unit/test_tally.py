@@ -104,6 +104,7 @@ def test_a_tee_tells_all_everything() -> None:
     tee.delivery_failed("alerts", 2)
     tee.model_refitted("part")
     tee.model_refit_failed("part")
+    tee.detector_status_changed("part", "degraded")
     told = {name for name in vars(Telemetry) if not name.startswith("_")}
     assert {fact[0] for fact in first.heard} == told
     assert first.heard == second.heard

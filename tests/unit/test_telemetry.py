@@ -57,6 +57,7 @@ class Watched:
             heartbeat=self.heartbeat,
             outputs=("alerts", "dead_letters"),
             refitted_parts=("forest",),
+            adapted_parts=("forest",),
         )
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -168,11 +169,14 @@ def test_deliveries_stalls_and_refits(watched: Watched) -> None:
     watched.telemetry.checkpoint_stalled(0.3)
     watched.telemetry.model_refitted("forest")
     watched.telemetry.model_refit_failed("forest")
+    watched.telemetry.detector_status_changed("forest", "degraded")
     assert watched.value("pynomaly_deliveries_total", output="alerts") == 5
     assert watched.value("pynomaly_delivery_seconds_count", output="alerts") == 1
     assert watched.value("pynomaly_checkpoint_stall_seconds_sum") == pytest.approx(0.3)
     assert watched.value("pynomaly_model_refits_total", part="forest", result="adopted") == 1
     assert watched.value("pynomaly_model_refits_total", part="forest", result="failed") == 1
+    assert watched.value("pynomaly_detector_status_changes_total", part="forest", status="degraded") == 1
+    assert watched.value("pynomaly_detector_status_changes_total", part="forest", status="working") == 0
 
 
 def test_labels_of_streams_are_bounded(watched: Watched) -> None:
@@ -208,6 +212,7 @@ def test_no_telemetry_takes_every_fact() -> None:
     telemetry.events_delivered("alerts", 1, 1.0)
     telemetry.model_refitted("forest")
     telemetry.model_refit_failed("forest")
+    telemetry.detector_status_changed("forest", "degraded")
 
 
 def test_heartbeat_complains_after_its_patience(watched: Watched) -> None:

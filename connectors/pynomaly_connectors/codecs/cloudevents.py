@@ -16,6 +16,7 @@ import orjson
 from pynomaly.application.ports import Message
 from pynomaly.domain.event import (
     AnomalyDetected,
+    DetectorStatusChanged,
     Event,
     ModelRefitFailed,
     ModelRefitted,
@@ -26,6 +27,7 @@ from pynomaly.domain.event import (
 from pynomaly_connectors.codecs.dead_letter import dead_letter_message
 from pynomaly_connectors.codecs.event_data import (
     anomaly_detected,
+    detector_status_changed,
     model_refit_failed,
     model_refitted,
     record_late,
@@ -45,24 +47,25 @@ TYPES: Final[dict[type[Event], str]] = {
     ModelRefitted: "io.pynomaly.model.refitted.v1",
     ModelRefitFailed: "io.pynomaly.model.refit_failed.v1",
     SeriesEvicted: "io.pynomaly.series.evicted.v1",
+    DetectorStatusChanged: "io.pynomaly.detector.status_changed.v1",
 }
 
 
 def encode(event: Event) -> Message:
     """Encode an event; equal events give equal messages."""
     match event:
+        case RecordRejected():
+            return dead_letter_message(event)
         case AnomalyDetected():
             return _cloud_event(event, event.series, event.time_ns, anomaly_detected(event))
         case RecordLate():
             return _cloud_event(event, event.series, event.time_ns, record_late(event))
-        case ModelRefitted():
-            return _cloud_event(event, event.group, None, model_refitted(event))
-        case ModelRefitFailed():
-            return _cloud_event(event, event.group, None, model_refit_failed(event))
-        case SeriesEvicted():
-            return _cloud_event(event, str(event.stream), None, series_evicted(event))
-        case RecordRejected():
-            return dead_letter_message(event)
+        case ModelRefitted() | ModelRefitFailed():
+            data = model_refitted(event) if isinstance(event, ModelRefitted) else model_refit_failed(event)
+            return _cloud_event(event, event.group, None, data)
+        case SeriesEvicted() | DetectorStatusChanged():
+            told = series_evicted(event) if isinstance(event, SeriesEvicted) else detector_status_changed(event)
+            return _cloud_event(event, str(event.stream), None, told)
         case _:
             assert_never(event)
 

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict  # pydantic reads those of `typing` from
 
 from pynomaly.domain.event import (
     AnomalyDetected,
+    DetectorStatusChanged,
     Event,
     ModelRefitFailed,
     ModelRefitted,
@@ -49,7 +50,7 @@ class PartVerdict(TypedDict):
     fields: list[str]
     """Fields that it looked at."""
     score: float | None
-    """The detector's own number; none while it warmed up."""
+    """The detector's own number; none while it warmed up or is left out."""
     severity: float | None
     """-log10 of the tail probability of that score in the series' own past; none while unknown."""
     contribution: float
@@ -156,6 +157,20 @@ class SeriesEvictedData(TypedDict):
     """Record before which this was told."""
 
 
+@with_config(_DOCUMENTED)
+class DetectorStatusChangedData(TypedDict):
+    """A detector of another library failed on too many records in a row and is left out, or answers again."""
+
+    part: str
+    """Name of the part."""
+    status: str
+    """degraded or working."""
+    error: str
+    """Its last failure; empty where it answers again."""
+    stream: StreamPlace
+    """Record of the last failure, or of the first answer."""
+
+
 #: Shapes by event, in the order in which Protobuf counts its messages: a new one comes last.
 SHAPES: Final[dict[type[Event], type]] = {
     AnomalyDetected: AnomalyDetectedData,
@@ -163,6 +178,7 @@ SHAPES: Final[dict[type[Event], type]] = {
     ModelRefitFailed: ModelRefitFailedData,
     RecordLate: RecordLateData,
     SeriesEvicted: SeriesEvictedData,
+    DetectorStatusChanged: DetectorStatusChangedData,
 }
 
 
@@ -223,6 +239,16 @@ def series_evicted(event: SeriesEvicted) -> SeriesEvictedData:
         "examples": list(event.examples),
         "expired": event.expired,
         "live": event.live,
+        "stream": _place(event.stream, event.offset),
+    }
+
+
+def detector_status_changed(event: DetectorStatusChanged) -> DetectorStatusChangedData:
+    """Return the data of a detector that is left out, or answers again."""
+    return {
+        "error": event.error,
+        "part": event.part,
+        "status": event.status,
         "stream": _place(event.stream, event.offset),
     }
 

@@ -15,12 +15,26 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitFailed, ModelRefitted, RecordLate, SeriesEvicted
+from pynomaly.domain.event import (
+    AnomalyDetected,
+    DetectorStatusChanged,
+    Event,
+    ModelRefitFailed,
+    ModelRefitted,
+    RecordLate,
+    SeriesEvicted,
+)
 from pynomaly_connectors.codecs.event_data import SHAPES
 
 NAMESPACE: Final = "io.pynomaly.events.v1"
 #: Events of an output; each has a topic, and so a schema, of its own.
-ALERTS: Final[tuple[type[Event], ...]] = (AnomalyDetected, ModelRefitted, ModelRefitFailed, SeriesEvicted)
+ALERTS: Final[tuple[type[Event], ...]] = (
+    AnomalyDetected,
+    ModelRefitted,
+    ModelRefitFailed,
+    SeriesEvicted,
+    DetectorStatusChanged,
+)
 LATE: Final[tuple[type[Event], ...]] = (RecordLate,)
 
 _FOLDER: Final = Path(__file__).with_name("schemas")

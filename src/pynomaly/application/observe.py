@@ -9,7 +9,7 @@ import numpy as np
 from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.engine import Engine
 from pynomaly.application.telemetry import BatchProcessed, Telemetry
-from pynomaly.domain.event import ModelRefitFailed, ModelRefitted
+from pynomaly.domain.event import DetectorStatusChanged, ModelRefitFailed, ModelRefitted
 from pynomaly.domain.outcome import Level, Outcome, Reason
 
 _UNUSED: Final = (Outcome.REJECTED, Outcome.IGNORED, Outcome.DUPLICATE)
@@ -34,6 +34,8 @@ def observe(result: DetectionResult, engine: Engine, seconds: float, telemetry: 
             telemetry.model_refitted(event.part)
         elif isinstance(event, ModelRefitFailed):
             telemetry.model_refit_failed(event.part)
+        elif isinstance(event, DetectorStatusChanged):
+            telemetry.detector_status_changed(event.part, event.status)
 
 
 def processed(result: DetectionResult, seconds: float) -> BatchProcessed:

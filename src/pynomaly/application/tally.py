@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TypeVar
 
 from pynomaly.application.telemetry import BatchProcessed, NoTelemetry, Telemetry
+from pynomaly.domain.event import DetectorStatus
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
 from pynomaly.domain.series import Eviction
@@ -219,3 +220,8 @@ class Tee:
         """Tell all."""
         for listener in self._listeners:
             listener.model_refit_failed(part)
+
+    def detector_status_changed(self, part: str, status: DetectorStatus) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.detector_status_changed(part, status)

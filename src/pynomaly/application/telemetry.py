@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pynomaly.domain.event import DetectorStatus
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import Stream
 from pynomaly.domain.series import Eviction
@@ -107,6 +108,10 @@ class Telemetry(Protocol):
         """Take note that a scheduled fit failed and the model before it stays."""
         ...
 
+    def detector_status_changed(self, part: str, status: DetectorStatus) -> None:
+        """Take note that a detector is left out, or answers again."""
+        ...
+
 
 class NoTelemetry:
     """Tells nobody."""
@@ -151,4 +156,7 @@ class NoTelemetry:
         """Do nothing."""
 
     def model_refit_failed(self, part: str) -> None:
+        """Do nothing."""
+
+    def detector_status_changed(self, part: str, status: DetectorStatus) -> None:
         """Do nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import RawRecord, Stream
@@ -196,4 +197,38 @@ class SeriesEvicted:
     examples: tuple[str, ...]
 
 
-Event = AnomalyDetected | RecordRejected | RecordLate | ModelRefitted | ModelRefitFailed | SeriesEvicted
+DetectorStatus = Literal["degraded", "working"]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorStatusChanged:
+    """A detector of another library failed on too many records in a row and is left out, or answers again.
+
+    Parameters
+    ----------
+    offset
+        The record of the last failure, or of the first answer.
+    status
+        ``degraded`` or ``working``.
+    error
+        The last failure; empty where it answers again.
+    """
+
+    id: str
+    flow: str
+    stream: Stream
+    offset: int
+    part: str
+    status: DetectorStatus
+    error: str
+
+
+Event = (
+    AnomalyDetected
+    | RecordRejected
+    | RecordLate
+    | ModelRefitted
+    | ModelRefitFailed
+    | SeriesEvicted
+    | DetectorStatusChanged
+)

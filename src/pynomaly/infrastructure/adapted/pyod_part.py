@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -15,6 +17,8 @@ from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import Event, ModelRefitFailed, ModelRefitted, event_id
 from pynomaly.domain.record import Float64Matrix, Int64Column
 from pynomaly.domain.state import StateImage
+from pynomaly.infrastructure.adapted.breaker import Breaker, Turn, status_changed
+from pynomaly.infrastructure.adapted.calls import CallLedger
 from pynomaly.infrastructure.adapted.fit_process import FIT_TIMEOUT_S, SharedFitProcess
 from pynomaly.infrastructure.adapted.fitting import FitFailure, FitResult, Fits, FitTask
 from pynomaly.infrastructure.adapted.group_image import pack_groups, unpack_groups
@@ -22,7 +26,7 @@ from pynomaly.infrastructure.adapted.origin import Origin, json_params
 from pynomaly.infrastructure.adapted.pyod_catalogue import check_pyod, pyod_kind
 from pynomaly.infrastructure.adapted.refit_group import Adoption, RefitGroup
 from pynomaly.infrastructure.adapted.refit_schedule import RefitSchedule
-from pynomaly.infrastructure.adapted.scoring_model import ScoringModel
+from pynomaly.infrastructure.adapted.scoring_model import Answers, ScoringModel
 from pynomaly.infrastructure.adapted.seed import derive_seed
 
 GroupBy = Literal["series", "stream"]
@@ -87,9 +91,13 @@ class PyodPart:
         What to fit and when.
     fits
         Who fits; belongs to the part from now on.
+    calls
+        Is told of every time that a model is asked.
     """
 
-    def __init__(self, context: PartContext, settings: PyodSettings, fits: Fits) -> None:
+    def __init__(
+        self, context: PartContext, settings: PyodSettings, fits: Fits, calls: CallLedger | None = None
+    ) -> None:
         from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - an extra, checked by the settings
 
         self._context = context
@@ -100,24 +108,47 @@ class PyodPart:
         self._fits = fits
         self._groups: dict[int, RefitGroup] = {}
         self._origin = _origin(settings, self._params)
+        self._breaker = Breaker()
+        self._calls = (CallLedger() if calls is None else calls).open(context)
 
     def process(self, rows: AcceptedRows) -> tuple[NDArray[np.float64], tuple[Event, ...]]:
-        """Score each record with the model that is due for it, then learn it.
+        """Score each record with the model that is due for it, then learn it; a model that fails has no score.
 
         Raises
         ------
         TransientError
             When a fit that is due hung, or its process died.
         """
-        scores = np.full(len(rows), np.nan)
+        answers = Answers(np.full(len(rows), np.nan))
         adoptions: list[tuple[int, int, Adoption]] = []
+        pause = self._breaker.pause_within(len(rows))
         # One thread: sums of products have one order, and the flow keeps the cores that it was given.
         with self._threads.limit(limits=1):
             for number, at in self._split(rows.series):
-                scores[at], adopted = self._group(number).process(rows.values[at])
+                some, adopted = self._group(number).process(rows.values[at], int(np.searchsorted(at, pause)))
+                answers.scores[at] = some.scores
+                answers.failures.update({int(at[row]): error for row, error in some.failures.items()})
                 adoptions += [(int(at[adoption.row]), number, adoption) for adoption in adopted]
-        adoptions.sort(key=lambda entry: entry[:2])
-        return scores, tuple(self._event(rows, row, what) for row, _, what in adoptions)
+        told: list[tuple[int, int, Event]]
+        told = [(row, number, self._event(rows, row, what)) for row, number, what in adoptions]
+        # Behind all groups of their record.
+        told += [(turn.row, sys.maxsize, status_changed(self._context, rows, turn)) for turn in self._judge(answers)]
+        told.sort(key=itemgetter(0, 1))
+        return answers.scores, tuple(event for _, _, event in told)
+
+    def _judge(self, answers: Answers) -> list[Turn]:
+        """Tell the breaker of the answers, in the order of the rows; drop those that it has not asked for."""
+        if self._breaker.is_calm and not answers.failures:
+            return []
+        turns = list[Turn]()
+        for row in range(len(answers.scores)):
+            if not self._breaker.asks():
+                answers.scores[row] = np.nan
+            elif row in answers.failures:
+                turns += self._breaker.failed(row, answers.failures[row])
+            elif not np.isnan(answers.scores[row]):
+                turns += self._breaker.answered(row)
+        return turns
 
     def forget(self, series: Int64Column) -> None:
         """Drop the groups of some series, with the fits they wait for; a model of all series stays."""
@@ -132,7 +163,8 @@ class PyodPart:
         """Return windows, counts, models and pending fits of all groups."""
         # In the order of their numbers: that in which they came here depends on where batches were cut.
         states = {number: self._groups[number].snapshot() for number in sorted(self._groups)}
-        return StateImage(self._origin.header(), pack_groups(states, len(self._settings.fields)))
+        sections = pack_groups(states, len(self._settings.fields))
+        return StateImage(self._origin.header(), {**sections, "breaker": self._breaker.snapshot()})
 
     def restore(self, image: StateImage) -> None:
         """Take over a state and request its pending fits; other settings or libraries raise StateError."""
@@ -140,6 +172,7 @@ class PyodPart:
         self._groups.clear()
         for number, state in unpack_groups(image.sections):
             self._group(number).restore(state)
+        self._breaker.restore(image.sections.get("breaker"))
 
     def close(self) -> None:
         """End the fit process and drop the models."""
@@ -166,7 +199,7 @@ class PyodPart:
                 settings.schedule,
                 len(settings.fields),
                 lambda fit_number, rows: self._request(number, fit_number, rows),
-                lambda fitted: ScoringModel(self._kind, fitted),
+                lambda fitted: ScoringModel(self._kind, fitted, self._calls),
             )
         return group
 
@@ -211,6 +244,7 @@ def pyod_part(
     adopt_after: int = 250,
     group_by: GroupBy = "series",
     fit_timeout_s: float = FIT_TIMEOUT_S,
+    calls: CallLedger | None = None,
 ) -> AdaptedPartFactory:
     """Return a factory of `PyodPart`, after checking everything about it once; its parts share one fit process.
 
@@ -225,4 +259,4 @@ def pyod_part(
     schedule = RefitSchedule(window, refit_every, adopt_after)
     settings = PyodSettings(detector, params, fields, schedule, group_by)
     shared = SharedFitProcess(fit_timeout_s)
-    return lambda context: PyodPart(context, settings, shared.lease())
+    return lambda context: PyodPart(context, settings, shared.lease(), calls)

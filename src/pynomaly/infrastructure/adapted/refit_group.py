@@ -4,7 +4,7 @@ The rules, for record number ``n`` of the group (from 1):
 
 1. a pending fit whose adoption number is ``n`` is waited for, whatever the clock says; its model takes over, or the
    old one stays if the fit failed;
-2. the record is scored with the current model; without one its score is NaN;
+2. the record is scored with the current model; without one, or where it fails, its score is NaN;
 3. the record joins the training window;
 4. if a fit is due at count ``n``, it is requested on a copy of the window and becomes the pending one. There is at
    most one, because `adopt_after` is at most `refit_every`.
@@ -17,12 +17,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pynomaly.domain.record import Float64Matrix
 from pynomaly.infrastructure.adapted.fitting import FitResult, FittedModel
 from pynomaly.infrastructure.adapted.refit_schedule import RefitSchedule
-from pynomaly.infrastructure.adapted.scoring_model import ScoringModel
+from pynomaly.infrastructure.adapted.scoring_model import Answers, ScoringModel
 from pynomaly.infrastructure.adapted.training_window import TrainingWindow
 
 #: ``(fit number, (window, d) rows) -> fit``: starts a fit.
@@ -97,20 +96,26 @@ class RefitGroup:
         self._pending: _PendingFit | None = None
         self._model: ScoringModel | None = None
 
-    def process(self, values: Float64Matrix) -> tuple[NDArray[np.float64], list[Adoption]]:
-        """Score and learn ``(n, d)`` records; return ``(n,)`` scores and what was adopted before which of them."""
-        scores = np.full(len(values), np.nan)
+    def process(self, values: Float64Matrix, skipped: int = 0) -> tuple[Answers, list[Adoption]]:
+        """Score and learn ``(n, d)`` records; return the answers and what was adopted before which record.
+
+        The first ``skipped`` records are learned only.
+        """
+        answers = Answers(np.full(len(values), np.nan))
         adoptions: list[Adoption] = []
         row = 0
         while row < len(values):
             if self._pending is not None and self._schedule.adoption(self._pending.number) == self._count + 1:
                 adoptions.append(self._adopt(self._pending, row))
             stop = min(len(values), row + self._records_of_one_model())
-            if self._model is not None:
-                scores[row:stop] = self._model.score(values[row:stop])
+            asked = max(row, skipped)
+            if self._model is not None and asked < stop:
+                some = self._model.score(values[asked:stop])
+                answers.scores[asked:stop] = some.scores
+                answers.failures.update({asked + failed: error for failed, error in some.failures.items()})
             self._learn(values[row:stop])
             row = stop
-        return scores, adoptions
+        return answers, adoptions
 
     def snapshot(self) -> GroupState:
         """Return the state after the last record."""

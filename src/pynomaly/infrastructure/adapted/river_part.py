@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from pynomaly.domain.error import StateError
 from pynomaly.domain.event import Event
 from pynomaly.domain.record import Int64Column
 from pynomaly.domain.state import StateImage
+from pynomaly.infrastructure.adapted.breaker import Breaker, Turn, status_changed, told
+from pynomaly.infrastructure.adapted.calls import CallLedger
 from pynomaly.infrastructure.adapted.origin import Origin, json_params
 from pynomaly.infrastructure.adapted.restricted_pickle import dump_models, load_models
 from pynomaly.infrastructure.adapted.river_catalogue import check_river, learn, river_class, river_kind, score
@@ -43,6 +46,8 @@ class RiverPart:
         series warms up, stands in `pynomaly.infrastructure.adapted.river_catalogue`.
     fields
         Names of the columns of the rows, in order.
+    calls
+        Is told of every record that the model is asked about.
 
     Raises
     ------
@@ -50,8 +55,17 @@ class RiverPart:
         When the model, a parameter or the number of fields is wrong, or River is missing.
     """
 
-    def __init__(self, context: PartContext, model: str, params: Mapping[str, object], fields: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        context: PartContext,
+        model: str,
+        params: Mapping[str, object],
+        fields: tuple[str, ...],
+        calls: CallLedger | None = None,
+    ) -> None:
         self._context = context
+        self._breaker = Breaker()
+        self._calls = (CallLedger() if calls is None else calls).open(context)
         self._params = json_params(params)
         check_river(model, self._params, fields)
         self._kind = river_kind(model)
@@ -63,9 +77,25 @@ class RiverPart:
         self._origin = Origin.of(settings, "river")
 
     def process(self, rows: AcceptedRows) -> tuple[NDArray[np.float64], tuple[Event, ...]]:
-        """Score each record, then let its series' model learn it; River has no events."""
-        pairs = zip(rows.series.tolist(), rows.values.tolist(), strict=True)
-        return np.array([self._score_then_learn(number, values) for number, values in pairs], np.float64), ()
+        """Score each record, then let its series' model learn it; a model that fails is one for the breaker."""
+        scores, turns = np.full(len(rows), np.nan), list[Turn]()
+        calls = self._calls
+        for row, (number, values) in enumerate(zip(rows.series.tolist(), rows.values.tolist(), strict=True)):
+            if not self._breaker.asks():
+                continue
+            calls.begun += 1
+            try:
+                scores[row] = strangeness = self._score_then_learn(number, values)
+            except MemoryError:  # says nothing of the record
+                raise
+            except Exception as error:  # noqa: BLE001 - models raise what they like; the flow goes on without them
+                turns += self._breaker.failed(row, told(error))
+            else:
+                if not math.isnan(strangeness) and not self._breaker.is_calm:
+                    turns += self._breaker.answered(row)
+            finally:
+                calls.ended += 1
+        return scores, tuple(status_changed(self._context, rows, turn) for turn in turns)
 
     def forget(self, series: Int64Column) -> None:
         """Drop the models of some series."""
@@ -80,6 +110,7 @@ class RiverPart:
                 "series": np.array(list(self._series), np.int64),
                 "records": np.array([series.records for series in self._series.values()], np.int64),
                 "models": np.frombuffer(dump_models([series.model for series in self._series.values()]), np.uint8),
+                "breaker": self._breaker.snapshot(),
             },
         )
 
@@ -94,6 +125,7 @@ class RiverPart:
             number: _Series(self._checked(model), count)
             for number, model, count in zip(numbers, models, records, strict=True)
         }
+        self._breaker.restore(image.sections.get("breaker"))
 
     def close(self) -> None:
         """Drop the models."""
@@ -103,10 +135,11 @@ class RiverPart:
         series = self._series.get(number)
         if series is None:
             series = self._series[number] = _Series(self._new_model(number))
-        strangeness = score(self._kind, series.model, series.records, self._fields, values)
-        learn(self._kind, series.model, self._fields, values)
-        series.records += 1
-        return strangeness
+        records, series.records = series.records, series.records + 1
+        try:
+            return score(self._kind, series.model, records, self._fields, values)
+        finally:
+            learn(self._kind, series.model, self._fields, values)
 
     def _new_model(self, number: int) -> Any:
         params = dict(self._params)
@@ -123,7 +156,9 @@ class RiverPart:
         return model
 
 
-def river_part(model: str, params: Mapping[str, object], fields: tuple[str, ...]) -> AdaptedPartFactory:
+def river_part(
+    model: str, params: Mapping[str, object], fields: tuple[str, ...], calls: CallLedger | None = None
+) -> AdaptedPartFactory:
     """Return a factory of `RiverPart`, after checking model, parameters and fields once.
 
     Raises
@@ -132,4 +167,4 @@ def river_part(model: str, params: Mapping[str, object], fields: tuple[str, ...]
         See `RiverPart`.
     """
     check_river(model, json_params(params), fields)
-    return lambda context: RiverPart(context, model, params, fields)
+    return lambda context: RiverPart(context, model, params, fields, calls)

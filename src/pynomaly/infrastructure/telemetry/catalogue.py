@@ -243,6 +243,15 @@ REFITS: Final = Metric(
     "Scheduled fits by result: adopted, or failed, which keeps the model before it.",
     "Failed grows: read model.refit.failed among the alerts; the model in use gets older with each.",
 )
+DETECTOR_STATUS: Final = Metric(
+    "pynomaly_detector_status_changes_total",
+    "counter",
+    "changes",
+    ("flow", "part", "status"),
+    "Detectors of other libraries that failed on ten records in a row and were left out (degraded), or answer again "
+    "(working), counted for each input partition.",
+    "Degraded is ahead of working: read detector.status_changed among the alerts; the other detectors go on without.",
+)
 
 #: What this program measures itself.
 CATALOGUE: Final = (
@@ -268,6 +277,7 @@ CATALOGUE: Final = (
     DELIVERY_FAILURES,
     DELIVERY_SECONDS,
     REFITS,
+    DETECTOR_STATUS,
 )
 
 SHARD_UP: Final = Metric(

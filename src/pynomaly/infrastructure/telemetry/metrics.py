@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from pynomaly.application.telemetry import BatchProcessed
+from pynomaly.domain.event import DetectorStatus
 from pynomaly.domain.outcome import Level, Outcome, Reason
 from pynomaly.domain.record import Stream
 from pynomaly.domain.series import Eviction
@@ -51,6 +52,8 @@ class PrometheusTelemetry:
         Names of the flow's outputs.
     refitted_parts
         Parts whose models are fitted on a schedule.
+    adapted_parts
+        Parts of other libraries, those among them.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class PrometheusTelemetry:
         heartbeat: Heartbeat,
         outputs: Iterable[str] = (),
         refitted_parts: Iterable[str] = (),
+        adapted_parts: Iterable[str] = (),
     ) -> None:
         # Creation times would double the number of time series and say no more than process_start_time_seconds.
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library's one function without a type
@@ -80,6 +84,10 @@ class PrometheusTelemetry:
         for part in refitted_parts:
             self._refits.labels(flow, part, "adopted")
             self._refits.labels(flow, part, "failed")
+        self._status_changes = _counter(catalogue.DETECTOR_STATUS, registry)
+        for part in adapted_parts:
+            self._status_changes.labels(flow, part, "degraded")
+            self._status_changes.labels(flow, part, "working")
 
     def hindrance(self) -> str | None:
         """Say what keeps the flow from working right now, or None while nothing does; see `Readiness`."""
@@ -147,6 +155,10 @@ class PrometheusTelemetry:
     def model_refit_failed(self, part: str) -> None:
         """Count a failed fit."""
         self._refits.labels(self._flow, part, "failed").inc()
+
+    def detector_status_changed(self, part: str, status: DetectorStatus) -> None:
+        """Count a change."""
+        self._status_changes.labels(self._flow, part, status).inc()
 
 
 class _Records:

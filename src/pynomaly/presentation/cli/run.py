@@ -111,6 +111,7 @@ def _run_here(spec: FlowSpec, orders: RunOrders, own: Shard | None) -> None:
     from pynomaly.application.tally import Tally
     from pynomaly.bootstrap import services_of
     from pynomaly.infrastructure.telemetry.logs import configure_logs
+    from pynomaly.presentation.cli.hung_call import end_process
     from pynomaly.presentation.cli.run_report import RunReport, print_report
     from pynomaly_flows.live import LiveOptions, run_live
     from pynomaly_flows.shard_folders import shard_folder
@@ -123,7 +124,11 @@ def _run_here(spec: FlowSpec, orders: RunOrders, own: Shard | None) -> None:
     load_kernels_of(services)
     started_s = perf_counter()
     options = LiveOptions(orders.state, until_end=orders.until_end, reset_state=orders.reset_state, shard=own)
-    with tracing_of(spec.flow) as trace, listeners(services, tally, orders.listen, _say_served) as telemetry:
+    with (
+        tracing_of(spec.flow) as trace,
+        listeners(services, tally, orders.listen, _say_served) as telemetry,
+        services.calls.watched(end_process),
+    ):
         run_live(services, telemetry, options, trace)
     print_report(report.end(tally.totals(), perf_counter() - started_s), as_json=orders.as_json)
 
@@ -204,6 +209,7 @@ def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[
         return
     from prometheus_client import CollectorRegistry
 
+    from pynomaly.application.spec.detect import PyodPart, RiverPart
     from pynomaly.application.tally import Tee
     from pynomaly.infrastructure.telemetry.endpoint import MetricsEndpoint
     from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
@@ -216,7 +222,8 @@ def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[
         version=pynomaly.__version__,
         heartbeat=heartbeat,
         outputs=[output.name for output in services.outputs(None)],
-        refitted_parts=_refitted_parts(services),
+        refitted_parts=_parts_of(services, PyodPart),
+        adapted_parts=_parts_of(services, PyodPart, RiverPart),
     )
     with MetricsEndpoint(listen, registry, heartbeat.problem, prometheus.hindrance) as endpoint:
         serving(endpoint.url)
@@ -236,7 +243,5 @@ def longest_wait_s(spec: FlowSpec) -> float:
     return max([fits, *deliveries])
 
 
-def _refitted_parts(services: Services) -> list[str]:
-    from pynomaly.application.spec.detect import PyodPart
-
-    return [part.name for part in services.spec.parts if isinstance(part.spec, PyodPart)]
+def _parts_of(services: Services, *kinds: type) -> list[str]:
+    return [part.name for part in services.spec.parts if isinstance(part.spec, kinds)]

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pynomaly.application.shard import Shard
@@ -20,6 +21,7 @@ from pynomaly.infrastructure.processes.lifeline import end_with_parent
 from pynomaly.infrastructure.telemetry.logs import configure_logs
 from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.exit_status import error_lines, exit_code, is_foreseen
+from pynomaly.presentation.cli.hung_call import end_process
 from pynomaly.presentation.cli.run import announce, listeners, load_kernels_of, tracing_of
 from pynomaly.presentation.cli.run_orders import ShardOrders
 from pynomaly.presentation.cli.run_report import RunReport
@@ -78,6 +80,7 @@ def _run(orders: ShardOrders, shard: Shard) -> None:
         tracing_of(services.plan.name) as trace,
         listeners(services, watch.tally, listen, watch.serving) as telemetry,
         Reporter(watch.present),
+        services.calls.watched(partial(end_process, who=f"shard {shard}: ")),
     ):
         run_live(services, telemetry, options, trace)
     tell(watch.last())
