@@ -16,6 +16,7 @@ from pynomaly.application.spec.flow import CheckpointSpec
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
 from pynomaly.domain.error import PynomalyError
+from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.engine_step import Trace, untraced
@@ -86,29 +87,30 @@ def _run_once(
 ) -> None:
     """Run from a start to the end or a drain; return when everything is durable."""
     identity = FlowIdentity(services.plan.name, services.plan.fingerprint)
-    folder.prepare(identity)
-    inputs = services.source_for(folder.starts)
-    examined = folder.take_prepared()
+    keys = state_keys(services.spec.state)
+    seals = folder.prepare(identity, keys)
+    inputs = services.source_for(folder.source_ledger(seals))
+    examined = folder.take_prepared(seals=seals)
     pace = _pace(services.spec.checkpoint, examined)
     known = examined.partitions
     source = Source(inputs, drain, telemetry, known, bounded=options.until_end, owns=_share(options.shard))
-    outputs = services.outputs(folder.outputs)
+    outputs = services.outputs(folder.output_ledger(seals))
     engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
 
     def run_dataflow() -> None:
         telemetry.checkpoint_interval_chosen(pace.interval_s)
         run_main(
-            build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace),
+            build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace, seals=seals),
             epoch_interval=timedelta(seconds=pace.interval_s),
             recovery_config=RecoveryConfig(folder.recovery),
         )
 
-    with guarded_unpickling(), _own_errors(), closing(engines), source, settled_heap():
+    with guarded_unpickling(seals), _own_errors(), closing(engines), source, settled_heap():
         run_dataflow()
         while drain.resumes() and not source.at_end:
             pace.slow_down()
-            folder.prepare(identity)
-            folder.take_prepared()
+            folder.prepare(identity, keys)
+            folder.take_prepared(seals=seals)
             run_dataflow()
 
 

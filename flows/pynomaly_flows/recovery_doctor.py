@@ -7,7 +7,9 @@ SQLite on one file in one process break each other's locks.
 
     python -m pynomaly_flows.recovery_doctor STORE_FOLDER STORE_ID
 
-exits 0 with what it has seen as JSON on standard output, or 1 with one line on standard error.
+exits 0 with what it has seen as JSON on standard output, or 1 with one line on standard error. The keys of the seals
+come on standard input, where nobody else sees them. What is sealed with an earlier key is sealed anew with the present
+one, so that a key is out of use after one start without it.
 """
 
 from __future__ import annotations
@@ -15,16 +17,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pynomaly.domain.error import StateError
+from pynomaly.domain.seal import UNSEALED, SealError, SealKey, Seals
 from pynomaly_flows.side_files import SideFile
-from pynomaly_flows.unpickling import loads_bytes
+from pynomaly_flows.step import ENGINE, RECORDS, step_of
+from pynomaly_flows.unpickling import pickled, read_row
 
-_INPUT = "%.records"  # the step of the topology that reads
-_ENGINES = "%.engine%"  # the step that keeps the engines' states
+_INPUT = f"%.{RECORDS}"
+_LONGEST_REFERENCE = 1_024
+_REFERENCES = f"step_id LIKE '%.{ENGINE}' AND length(ser_change) < {_LONGEST_REFERENCE}"
 _RESUME_EPOCH = """
     SELECT MIN(COALESCE(fronts.worker_frontier, exs.resume_epoch))
     FROM exs
@@ -75,8 +81,8 @@ class Examined:
                 raise ValueError("not what the doctor writes")
 
 
-def doctor(folder: Path, store_id: str) -> Examined:
-    """Delete the snapshots that no resume may see; return what there was.
+def doctor(folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool = False) -> Examined:
+    """Delete the snapshots that no resume may see, and verify the seals of the others; return what there was.
 
     Parameters
     ----------
@@ -84,11 +90,15 @@ def doctor(folder: Path, store_id: str) -> Examined:
         Holds the one file of the store.
     store_id
         Identity that the state folder remembers; written into a new store, demanded of an old one.
+    seals
+        Of the rows.
+    adopt
+        Seal rows that carry no seal.
 
     Raises
     ------
     StateError
-        When the store is missing, damaged or another one.
+        When the store is missing, damaged or another one, or a seal does not hold.
     """
     file = folder / "part-0.sqlite3"
     if not file.is_file():
@@ -97,7 +107,9 @@ def doctor(folder: Path, store_id: str) -> Examined:
         with closing(sqlite3.connect(file, isolation_level=None)) as store:
             _check_integrity(store, file)
             _check_identity(store, file, store_id)
-            return Examined(_delete_aborted(store), _partitions(store), _side_files(store))
+            deleted = _delete_aborted(store)
+            side_files = _examine_rows(store, seals, adopt=adopt)
+            return Examined(deleted, _partitions(store), side_files)
     except sqlite3.DatabaseError as error:
         raise StateError(
             f"recovery store {file} must be a sound SQLite database, was not ({error}): {_WAYS_OUT}"
@@ -137,18 +149,68 @@ def _partitions(store: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(name for (name,) in rows)
 
 
-def _side_files(store: sqlite3.Connection) -> tuple[SideFile, ...]:
-    rows = store.execute("SELECT ser_change FROM snaps WHERE step_id LIKE ? AND length(ser_change) < 1024", (_ENGINES,))
-    states = (loads_bytes(row) for (row,) in rows)
-    files = {SideFile.referred_to(state) for state in states if state}
-    return tuple(sorted((file for file in files if file is not None), key=lambda file: file.name))
+def _examine_rows(store: sqlite3.Connection, seals: Seals, *, adopt: bool) -> tuple[SideFile, ...]:
+    """Verify the seal of every row, renew it where the key has changed, and return the files that rows refer to."""
+    files: set[SideFile] = set()
+    with store:
+        store.execute("BEGIN IMMEDIATE")
+        for row in _rows(store, all_steps=seals.active):
+            content = _opened(store, row, seals, adopt=adopt)
+            if row.step == ENGINE and len(content) < _LONGEST_REFERENCE and content:
+                files |= {file for file in (SideFile.referred_to(content),) if file is not None}
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    number: int
+    step: str
+    key: str
+    change: bytes
+
+
+def _rows(store: sqlite3.Connection, *, all_steps: bool) -> Iterator[_Row]:
+    """Read row by row, for they may be large: all of them, or those that may be references."""
+    chosen = "TRUE" if all_steps else _REFERENCES
+    numbers = store.execute(f"SELECT rowid, step_id, state_key FROM snaps WHERE {chosen}").fetchall()  # noqa: S608
+    for number, step_id, key in numbers:
+        (change,) = store.execute("SELECT ser_change FROM snaps WHERE rowid = ?", (number,)).fetchone()
+        yield _Row(number, step_of(step_id), key, change or b"")
+
+
+def _opened(store: sqlite3.Connection, row: _Row, seals: Seals, *, adopt: bool) -> bytes:
+    """Return the content of a row, which is sealed with the present key from now on."""
+    try:
+        sealed = read_row(row.change, seals)
+        renewed = seals.renewed(sealed, row.step, row.key, adopt=adopt)
+        content = seals.open(renewed, row.step, row.key)
+    except SealError as error:
+        raise SealError(f"recovery store, row {row.step} {row.key}: {error}") from None
+    except StateError as error:
+        raise StateError(f"{error} (row {row.step} {row.key})") from None
+    if renewed != sealed:
+        store.execute("UPDATE snaps SET ser_change = ? WHERE rowid = ?", (pickled(renewed), row.number))
+    return content
+
+
+def orders_text(seals: Seals, *, adopt: bool) -> str:
+    """Return what the process is told on its standard input; holds keys in the clear."""
+    keys = [[key.id, key.code.hex()] for key in seals.keys]
+    return json.dumps({"keys": keys, "scope": seals.scope, "adopt": adopt})
+
+
+def _read_orders(text: str) -> tuple[Seals, bool]:
+    orders = json.loads(text)
+    keys = tuple(SealKey(name, bytes.fromhex(code)) for name, code in orders["keys"])
+    return Seals(keys, tuple(orders["scope"])), bool(orders["adopt"])
 
 
 def main(arguments: list[str]) -> int:
     """Run the doctor on the folder and identity given on the command line."""
     folder, store_id = arguments
+    seals, adopt = _read_orders(sys.stdin.read())
     try:
-        examined = doctor(Path(folder), store_id)
+        examined = doctor(Path(folder), store_id, seals, adopt=adopt)
     except StateError as error:
         sys.stderr.write(f"{error}\n")
         return 1

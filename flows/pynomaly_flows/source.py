@@ -12,7 +12,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from pynomaly.application.ports import PartitionReader, RecordSource
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import ConfigError, InputGrownError, Problem, StateError
-from pynomaly.domain.record import RecordBatch
+from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.key_group import key_group
 from pynomaly_flows.rest import Rest
@@ -195,6 +195,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
             raise ConfigError(Problem("--shards", rule))
         _check_partitions(source, self._partitions, known)
         self._opened: dict[str, Partition] = {}
+        self._keys: dict[Stream, str] = {}
         self._has_begun = False
         self._rest = Rest()
         self._drain = drain
@@ -209,6 +210,10 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
     def at_end(self) -> bool:
         """Whether all partitions that were opened have come to the end of a bounded read."""
         return all(partition.at_end for partition in self._opened.values())
+
+    def key_of(self, stream: Stream) -> str:
+        """Return the key group of a stream that was opened."""
+        return self._keys[stream]
 
     def list_parts(self) -> list[str]:
         """Name the partitions; Bytewax wants every one that it has a position of."""
@@ -232,6 +237,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         reader = self._source.open(for_part, resume_state, bounded=self._bounded)
         partition = Partition(for_part, reader, self._drain, self._telemetry, self._rest)
         self._opened[for_part] = partition
+        self._keys[reader.stream] = key_group(for_part)
         return partition
 
     def __enter__(self) -> Self:

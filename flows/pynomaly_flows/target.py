@@ -27,6 +27,7 @@ from pynomaly.application.telemetry import NoTelemetry
 from pynomaly.bootstrap import Services, services_of
 from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateError
 from pynomaly.infrastructure.flow_file import load_flow
+from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.early_end import end_unless_begun
@@ -52,14 +53,16 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     check_count(folder.root, None)
     worker = _worker(started)
     _locks.append(folder.lock(shared=worker.count > 1))
-    examined = folder.take_prepared(worker)
-    folder.check_identity(_identity(services))
-    install_guard()
+    seals = folder.check_identity(_identity(services), state_keys(services.spec.state))
+    examined = folder.take_prepared(worker, seals)
+    install_guard(seals)
     drain = Drain()
     drain.install()
     telemetry = NoTelemetry()
     known = examined.partitions
-    source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=until_end, here=worker.has)
+    source = Source(
+        services.source_for(folder.source_ledger(seals)), drain, telemetry, known, bounded=until_end, here=worker.has
+    )
     pace = CheckpointPace(shortest_s=1, share=1)  # Bytewax's own command line has set the interval
     engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
     end_unless_begun(source.has_begun)
@@ -67,9 +70,10 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
         services.plan.name,
         source,
         engines,
-        services.outputs(folder.outputs),
+        services.outputs(folder.output_ledger(seals)),
         telemetry,
         in_cluster=worker.count > 1,
+        seals=seals,
     )
     settle_heap()
     return dataflow
@@ -80,7 +84,7 @@ def prepare(path: str, state: str) -> None:
     services = _load(path)
     folder = StateFolder(Path(state))
     with folder.lock():
-        folder.prepare(_identity(services))
+        folder.prepare(_identity(services), state_keys(services.spec.state))
 
 
 def _check_store(folder: StateFolder, given: str | None) -> None:
