@@ -54,6 +54,18 @@ def hold(root: Path, *, shared: bool = False) -> IO[str]:
     return handle
 
 
+def holder(root: Path) -> str | None:
+    """Return the process that holds a folder, or one of those that share it; None: nobody does."""
+    try:
+        with (root / "lock").open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return (root / "lock").read_text().strip() or "unknown"
+    return None
+
+
 def check_free(root: Path, *, shared: bool = False) -> None:
     """Look whether a folder could be taken, and leave it.
 

@@ -31,7 +31,7 @@ from pynomaly_flows.unpickling import pickled, read_row
 _INPUT = f"%.{RECORDS}"
 _LONGEST_REFERENCE = 1_024
 _REFERENCES = f"step_id LIKE '%.{ENGINE}' AND length(ser_change) < {_LONGEST_REFERENCE}"
-_RESUME_EPOCH = """
+RESUME_EPOCH = """
     SELECT MIN(COALESCE(fronts.worker_frontier, exs.resume_epoch))
     FROM exs
     JOIN (WITH RECURSIVE workers(worker_index) AS
@@ -138,7 +138,7 @@ def _check_identity(store: sqlite3.Connection, file: Path, store_id: str) -> Non
 
 
 def _delete_aborted(store: sqlite3.Connection) -> int:
-    (resume_epoch,) = store.execute(_RESUME_EPOCH).fetchone()
+    (resume_epoch,) = store.execute(RESUME_EPOCH).fetchone()
     if resume_epoch is None:
         return 0
     return store.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount

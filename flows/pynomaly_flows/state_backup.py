@@ -198,8 +198,8 @@ def _copy_folder(folder: StateFolder, draft: StateFolder, owner: Owner) -> None:
         draft.examine(owner.identity, owner.keys)
         return
     raise TransientError(
-        f"side files of {folder.root} must stay for the length of a copy, were replaced {_ATTEMPTS} times: let the flow "
-        "checkpoint more rarely (`checkpoint.every`), or stop it for the backup"
+        f"side files of {folder.root} must stay for the length of a copy, were replaced {_ATTEMPTS} times: "
+        "let the flow checkpoint more rarely (`checkpoint.every`), or stop it for the backup"
     )
 
 

@@ -38,7 +38,7 @@ from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, renewed_f
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.recovery_doctor import Examined, orders_text
-from pynomaly_flows.side_files import SideFiles
+from pynomaly_flows.side_files import SideFile, SideFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class StateFolder:
         try:
             self.prepared.unlink(missing_ok=True)
             shutil.rmtree(self.claims, ignore_errors=True)
-            self._check_whole()
+            self.check_whole()
             store_id = self._store_id(identity, keys) if self._holds_state() else self._create(identity, keys)
             seals = _seals(identity, store_id, keys)
             self.renew_files(seals)
@@ -182,17 +182,68 @@ class StateFolder:
         UnavailableError
             When something cannot be deleted.
         """
+        self.empty()
+        self.restoring.unlink(missing_ok=True)
+
+    def empty(self) -> None:
+        """Forget everything but the lock and whether a restore was cut off; raises as `reset`."""
         try:
             self.prepared.unlink(missing_ok=True)
             # In this order: a ledger alone tells of a loss.
             for folder in (self.claims, self.outputs, self.starts, self.recovery, self.side):
                 if folder.exists():
                     shutil.rmtree(folder)
-            self.restoring.unlink(missing_ok=True)
         except OSError as error:
             raise UnavailableError(
                 f"state folder {self.root} must be deletable, was not: {error.filename}: {error.strerror}"
             ) from None
+
+    def adopt(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> Examined:
+        """Seal what carries no seal, and what is sealed with an earlier key, with the first key. Hold the lock.
+
+        It may be cut off and repeated.
+
+        Raises
+        ------
+        StateError
+            When the state is damaged, or another flow's.
+        """
+        own = Seals(keys)
+        sealed = self.identity.read_bytes() if self.identity.exists() else b""
+        renewed = renewed_file(self.identity, sealed, own, adopt=True)
+        store_id = self._checked(own.open(renewed, self.identity.name), identity)
+        seals = _seals(identity, store_id, keys)
+        self.prepared.unlink(missing_ok=True)
+        self.renew_files(seals, adopt=True)
+        return run_doctor(self.recovery, store_id, seals, adopt=True)
+
+    def examine(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> Examined:
+        """Verify everything that is there, byte by byte; the store is doctored. No flow may run on it.
+
+        Raises
+        ------
+        StateError
+            Naming what is damaged, missing or another flow's.
+        """
+        store_id = self._store_id(identity, keys)
+        seals = _seals(identity, store_id, keys)
+        self.renew_files(seals)
+        examined = run_doctor(self.recovery, store_id, seals)
+        files = SideFiles(self.side)
+        for file in examined.side_files:
+            files.verify(file)
+        return examined
+
+    def wanted_files(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> tuple[SideFile, ...]:
+        """Return the side files that the store refers to, there or not; the store is doctored. No flow may run on it.
+
+        Raises
+        ------
+        StateError
+            When the store is damaged, or another flow's.
+        """
+        store_id = self._store_id(identity, keys)
+        return run_doctor(self.recovery, store_id, _seals(identity, store_id, keys)).side_files
 
     def renew_files(self, seals: Seals, *, adopt: bool = False) -> None:
         """Seal the small files that are sealed with an earlier key, or with ``adopt`` not at all, with the present one.
@@ -230,7 +281,19 @@ class StateFolder:
             )
         return self.recovery.exists()
 
-    def _check_whole(self) -> None:
+    @property
+    def holds_anything(self) -> bool:
+        """Whether there is state, whole or not."""
+        return any(path.exists() for path in (self.recovery, self.outputs, self.starts, self.side, self.restoring))
+
+    def check_whole(self) -> None:
+        """Look whether a restore was cut off here.
+
+        Raises
+        ------
+        StateError
+            When it was: what is there must not be taken for an empty folder.
+        """
         if self.restoring.exists():
             raise StateError(
                 f"state folder {self.root} must be whole, was left by a restore that was cut off: repeat "
@@ -263,21 +326,19 @@ class StateFolder:
         return _seals(identity, self._store_id(identity, keys), keys)
 
     def _store_id(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> str:
-        """Check whose state this is; return the identity of the store.
-
-        Raises
-        ------
-        StateError
-            When it is another flow's, or nobody can tell.
-        """
         try:
-            saved = json.loads(read_sealed(self.identity, Seals(keys)))
+            content = read_sealed(self.identity, Seals(keys))
+        except OSError as error:
+            raise self._nobody_s(error) from error
+        return self._checked(content, identity)
+
+    def _checked(self, content: bytes, identity: FlowIdentity) -> str:
+        """Check whose state this is; return the identity of the store."""
+        try:
+            saved = json.loads(content)
             store_id = str(saved["store"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StateError(
-                f"{self.identity} must say whose state this is, was missing or unreadable ({error!r}): "
-                "restore the state folder from a backup, or start over with --reset-state"
-            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._nobody_s(error) from error
         for name, value in asdict(identity).items():
             if saved.get(name) != value:
                 raise StateError(
@@ -285,6 +346,12 @@ class StateFolder:
                     "give the flow its own --state folder, or start over with --reset-state"
                 )
         return store_id
+
+    def _nobody_s(self, error: Exception) -> StateError:
+        return StateError(
+            f"{self.identity} must say whose state this is, was missing or unreadable ({error!r}): "
+            "restore the state folder from a backup, or start over with --reset-state"
+        )
 
 
 def _seals(identity: FlowIdentity, store_id: str, keys: tuple[SealKey, ...]) -> Seals:
