@@ -47,10 +47,16 @@ def hold(root: Path, *, shared: bool = False) -> IO[str]:
             f"state folder {root} must not be in use, was held by process {holder}: "
             "stop that one first, or give this flow another --state folder"
         ) from None
-    handle.seek(0)
-    handle.truncate()
-    handle.write(f"{os.getpid()}\n")
-    handle.flush()
+    try:
+        handle.seek(0)
+        handle.truncate()
+        handle.write(f"{os.getpid()}\n")
+        handle.flush()
+    except OSError as error:
+        os.close(handle.detach().detach().fileno())
+        raise UnavailableError(
+            f"state folder {root} must be a folder that can be written, was not: {error.strerror}"
+        ) from None
     return handle
 
 

@@ -7,7 +7,8 @@ SQLite on one file in one process break each other's locks.
 
     python -m pynomaly_flows.recovery_doctor STORE_FOLDER STORE_ID
 
-exits 0 with what it has seen as JSON on standard output, or 1 with one line on standard error. The keys of the seals
+exits 0 with what it has seen as JSON on standard output, or 1 with one line on standard
+error, 2 where the disk refuses. The keys of the seals
 come on standard input, where nobody else sees them. What is sealed with an earlier key is sealed anew with the present
 one, so that a key is out of use after one start without it.
 """
@@ -22,7 +23,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pynomaly.domain.error import StateError
+from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealError, SealKey, Seals
 from pynomaly_flows.side_files import SideFile
 from pynomaly_flows.step import ENGINE, RECORDS, step_of
@@ -30,6 +31,8 @@ from pynomaly_flows.unpickling import pickled, read_row
 
 _INPUT = f"%.{RECORDS}"
 _LONGEST_REFERENCE = 1_024
+_PRIMARY = 0xFF  # SQLite's codes say more in the upper bits
+NO_DISK = 2
 _REFERENCES = f"step_id LIKE '%.{ENGINE}' AND length(ser_change) < {_LONGEST_REFERENCE}"
 RESUME_EPOCH = """
     SELECT MIN(COALESCE(fronts.worker_frontier, exs.resume_epoch))
@@ -99,6 +102,8 @@ def doctor(folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool 
     ------
     StateError
         When the store is missing, damaged or another one, or a seal does not hold.
+    UnavailableError
+        When the disk refuses to read or write it.
     """
     file = folder / "part-0.sqlite3"
     if not file.is_file():
@@ -111,6 +116,11 @@ def doctor(folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool 
             side_files = _examine_rows(store, seals, adopt=adopt)
             return Examined(deleted, _partitions(store), side_files)
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & _PRIMARY in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
+            raise UnavailableError(
+                f"recovery store {file} must be readable and writable, was not ({error}): look at its permissions and "
+                "the room on its disk"
+            ) from None
         raise StateError(
             f"recovery store {file} must be a sound SQLite database, was not ({error}): {_WAYS_OUT}"
         ) from error
@@ -211,9 +221,9 @@ def main(arguments: list[str]) -> int:
     seals, adopt = _read_orders(sys.stdin.read())
     try:
         examined = doctor(Path(folder), store_id, seals, adopt=adopt)
-    except StateError as error:
+    except (StateError, UnavailableError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return NO_DISK if isinstance(error, UnavailableError) else 1
     sys.stdout.write(examined.to_json())
     return 0
 

@@ -18,6 +18,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.detection_result import DetectionResult
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly.domain.seal import Seals
+from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.parcel import Parcel
 from pynomaly_flows.sink import OutputSink
 from pynomaly_flows.source import KeyedBatch, Source
@@ -44,6 +45,7 @@ class SealedSource(FixedPartitionedSource[KeyedBatch, bytes]):
         """Name the partitions."""
         return self._source.list_parts()
 
+    @foreseen
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SealedPartition:
         """Open a partition at a position that was sealed for it."""
         position = _open(self._seals, resume_state, RECORDS, for_part)
@@ -94,6 +96,7 @@ class SealedStep(Logic):
         self._key = ""
         self._step: Logic | None = None
 
+    @foreseen
     def on_batch(self, values: list[RecordBatch]) -> tuple[Sequence[DetectionResult], bool]:
         """Process batches in order; at the first one open the state for its stream."""
         step = self._step or self._begin(values[0].stream)
@@ -129,6 +132,7 @@ class SealedSink(FixedPartitionedSink[Parcel, bytes]):
         """Choose a partition."""
         return self._sink.part_fn(item_key)
 
+    @foreseen
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SealedOutput:
         """Open the output at a position that was sealed for it."""
         position = _open(self._seals, resume_state, self._step, for_part)
@@ -142,6 +146,7 @@ class _SealedOutput(StatefulSinkPartition[Parcel, bytes]):
         self._own = own
         self._seals = seals
 
+    @foreseen
     def write_batch(self, values: list[Parcel]) -> None:
         self._partition.write_batch([open_parcel(value, self._seals) for value in values])
 

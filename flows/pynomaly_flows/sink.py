@@ -15,6 +15,7 @@ from pynomaly.application.output import Output
 from pynomaly.application.ports import MessageWriter
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import AccessError, DeliveryError, RejectionError
+from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.parcel import Parcel, unpack
 
 _ONLY_PART = "all"
@@ -57,6 +58,7 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
         self._unconfirmed = 0
         self._stopped: RejectionError | None = None
 
+    @foreseen
     def write_batch(self, values: list[Parcel]) -> None:
         """Queue messages; they go out at once and count when the epoch does.
 
@@ -78,6 +80,7 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
                     self._writer.write(item)
                 self._unconfirmed += len(item)
 
+    @foreseen
     def snapshot(self) -> bytes:
         """Wait until all messages of the epoch are delivered, and return where the output stands.
 
@@ -138,6 +141,7 @@ class OutputSink(FixedPartitionedSink[Parcel, bytes]):
         """Send everything to the only partition."""
         return 0
 
+    @foreseen
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> OutputPartition:  # noqa: ARG002
         """Open the output where it stood."""
         writer = self._output.sink.open(resume_state)

@@ -14,6 +14,7 @@ from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import ConfigError, InputGrownError, Problem, StateError
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.key_group import key_group
 from pynomaly_flows.rest import Rest
 
@@ -25,8 +26,17 @@ _LONGEST_NAP_S = 0.020  # a longer one would hold up the epochs of the whole dat
 class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
     """One input partition, which is one key group."""
 
-    def __init__(self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry, rest: Rest) -> None:
+    def __init__(
+        self,
+        name: str,
+        reader: PartitionReader,
+        drain: Drain,
+        telemetry: Telemetry,
+        rest: Rest,
+        check_room: Callable[[], None],
+    ) -> None:
         self._name = name
+        self._check_room = check_room
         self._key = key_group(name)
         self._rest = rest
         rest.join(name)
@@ -38,6 +48,7 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         self._skipped = 0
         self._snapshot: tuple[bytes, float] | None = None
 
+    @foreseen
     def next_batch(self) -> list[KeyedBatch]:
         """Return what is there now, as one item.
 
@@ -79,8 +90,16 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         waits = self._nap_s > 0 and not self._has_slept
         return datetime.now(UTC) + timedelta(seconds=self._nap_s) if waits else None
 
+    @foreseen
     def snapshot(self) -> bytes:
-        """Return the position to resume from."""
+        """Return the position to resume from.
+
+        Raises
+        ------
+        UnavailableError
+            When the disk has no room for a checkpoint.
+        """
+        self._check_room()
         position = self._reader.position()
         self._snapshot = (position, perf_counter())
         return position
@@ -166,6 +185,8 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         Which partitions, by their names, belong to this flow's state; the others are another shard's.
     here
         Which of those are read by this process.
+    check_room
+        Called before each checkpoint; raises when the disk has no room for one.
 
     Raises
     ------
@@ -184,8 +205,10 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         bounded: bool,
         owns: Choice = everything,
         here: Choice = everything,
+        check_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
+        self._check_room = check_room
         found = source.partitions()
         self._partitions = list(filter(owns, found))
         self._gone = sorted(set(known) - set(self._partitions))
@@ -220,6 +243,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         self._has_begun = True
         return list(filter(self._here, (*self._partitions, *self._gone)))
 
+    @foreseen
     def build_part(
         self,
         step_id: str,  # noqa: ARG002
@@ -235,7 +259,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         if opened is not None:
             opened.finish(durable=False)
         reader = self._source.open(for_part, resume_state, bounded=self._bounded)
-        partition = Partition(for_part, reader, self._drain, self._telemetry, self._rest)
+        partition = Partition(for_part, reader, self._drain, self._telemetry, self._rest, self._check_room)
         self._opened[for_part] = partition
         self._keys[reader.stream] = key_group(for_part)
         return partition

@@ -35,9 +35,10 @@ from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealKey, Seals
 from pynomaly_connectors.durable_file import replace_durably
 from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, renewed_file
+from pynomaly_flows.disk_room import LEAST_BYTES, check_room
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
-from pynomaly_flows.recovery_doctor import Examined, orders_text
+from pynomaly_flows.recovery_doctor import NO_DISK, Examined, orders_text
 from pynomaly_flows.side_files import SideFile, SideFiles
 
 
@@ -133,6 +134,7 @@ class StateFolder:
         try:
             self.prepared.unlink(missing_ok=True)
             shutil.rmtree(self.claims, ignore_errors=True)
+            check_room(self.root, LEAST_BYTES)
             self.check_whole()
             store_id = self._store_id(identity, keys) if self._holds_state() else self._create(identity, keys)
             seals = _seals(identity, store_id, keys)
@@ -370,6 +372,8 @@ def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = Fal
     command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
     orders = orders_text(seals, adopt=adopt)
     finished = subprocess.run(command, input=orders, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if finished.returncode == NO_DISK:
+        raise UnavailableError(finished.stderr.strip())
     if finished.returncode != 0:
         raise StateError(finished.stderr.strip() or f"the recovery doctor failed with {finished.returncode}")
     return Examined.from_json(finished.stdout)

@@ -29,6 +29,7 @@ from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateErro
 from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly_flows.checkpoint_pace import CheckpointPace
+from pynomaly_flows.disk_room import DiskRoom
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.early_end import end_unless_begun
 from pynomaly_flows.engines import Engines
@@ -60,11 +61,11 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     drain.install()
     telemetry = NoTelemetry()
     known = examined.partitions
-    source = Source(
-        services.source_for(folder.source_ledger(seals)), drain, telemetry, known, bounded=until_end, here=worker.has
-    )
+    room = DiskRoom(folder.recovery)
+    inputs = services.source_for(folder.source_ledger(seals))
+    source = Source(inputs, drain, telemetry, known, bounded=until_end, here=worker.has, check_room=room.check)
     pace = CheckpointPace(shortest_s=1, share=1)  # Bytewax's own command line has set the interval
-    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
+    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry, room)
     end_unless_begun(source.has_begun)
     dataflow = build_dataflow(
         services.plan.name,

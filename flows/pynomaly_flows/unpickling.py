@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 
 from pynomaly.domain.error import StateError
 from pynomaly.domain.seal import UNSEALED, SealError, Seals
+from pynomaly_flows.foreseen import foreseen
 
 _trusting_loads: Final = pickle.loads
 _PROTOCOL: Final = pickle.PROTO + bytes([pickle.DEFAULT_PROTOCOL])
@@ -115,7 +116,7 @@ def guarded_unpickling(seals: Seals = UNSEALED) -> Generator[None]:
 
 def install_guard(seals: Seals = UNSEALED) -> None:
     """Let ``pickle.loads`` of this process read bytes only, from now on; sealed ones if there is a key."""
-    pickle.loads = partial(_guarded_loads, _sealed_reader(seals) if seals.active else loads_bytes)
+    pickle.loads = partial(_guarded_loads, foreseen(_sealed_reader(seals) if seals.active else loads_bytes))
 
 
 def _sealed_reader(seals: Seals) -> Callable[[bytes], bytes]:
