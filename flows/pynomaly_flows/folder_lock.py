@@ -48,12 +48,10 @@ def hold(root: Path, *, shared: bool = False) -> IO[str]:
             "stop that one first, or give this flow another --state folder"
         ) from None
     try:
-        handle.seek(0)
-        handle.truncate()
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
+        os.ftruncate(handle.fileno(), 0)
+        os.write(handle.fileno(), f"{os.getpid()}\n".encode())
     except OSError as error:
-        os.close(handle.detach().detach().fileno())
+        handle.close()
         raise UnavailableError(
             f"state folder {root} must be a folder that can be written, was not: {error.strerror}"
         ) from None

@@ -1,9 +1,9 @@
 """Errors that our own code raises inside Bytewax are told once: by us.
 
 Whatever is raised in a source, a step or a sink, Bytewax's core writes a notice of a panic to file descriptor 2, with a
-backtrace where `RUST_BACKTRACE` is set, before the error comes back to us (checked with 0.21.1). For an error that tells an
-operator what to do that is noise, and looks like a bug. So descriptor 2 leads nowhere from the moment such an error
-is raised until it has come back. Notices of anything else stay: they are bugs.
+backtrace where `RUST_BACKTRACE` is set, before the error comes back to us (checked with 0.21.1). For an error that
+tells what to do that is noise, and looks like a bug. So descriptor 2 leads nowhere from the moment such an error is
+raised until it has come back. Notices of anything else stay: they are bugs.
 """
 
 from __future__ import annotations

@@ -112,8 +112,10 @@ def doctor(folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool 
         with closing(sqlite3.connect(file, isolation_level=None)) as store:
             _check_integrity(store, file)
             _check_identity(store, file, store_id)
-            deleted = _delete_aborted(store)
-            side_files = _examine_rows(store, seals, adopt=adopt)
+            with store:
+                store.execute("BEGIN IMMEDIATE")
+                deleted = _delete_aborted(store)
+                side_files = _examine_rows(store, seals, adopt=adopt)
             return Examined(deleted, _partitions(store), side_files)
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & _PRIMARY in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
@@ -151,7 +153,16 @@ def _delete_aborted(store: sqlite3.Connection) -> int:
     (resume_epoch,) = store.execute(RESUME_EPOCH).fetchone()
     if resume_epoch is None:
         return 0
-    return store.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount
+    (committed,) = store.execute("SELECT MAX(commit_epoch) FROM commits").fetchone()
+    if committed is not None and committed >= resume_epoch:
+        raise StateError(
+            f"recovery store must resume behind its last commit, epoch {committed}, was to at {resume_epoch}: it was "
+            f"altered; {_WAYS_OUT}"
+        )
+    deleted = store.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount
+    if committed is not None and not _partitions(store):
+        raise StateError(f"recovery store must hold positions of its last commit, held none; {_WAYS_OUT}")
+    return deleted
 
 
 def _partitions(store: sqlite3.Connection) -> tuple[str, ...]:
@@ -162,12 +173,10 @@ def _partitions(store: sqlite3.Connection) -> tuple[str, ...]:
 def _examine_rows(store: sqlite3.Connection, seals: Seals, *, adopt: bool) -> tuple[SideFile, ...]:
     """Verify the seal of every row, renew it where the key has changed, and return the files that rows refer to."""
     files: set[SideFile] = set()
-    with store:
-        store.execute("BEGIN IMMEDIATE")
-        for row in _rows(store, all_steps=seals.active):
-            content = _opened(store, row, seals, adopt=adopt)
-            if row.step == ENGINE and len(content) < _LONGEST_REFERENCE and content:
-                files |= {file for file in (SideFile.referred_to(content),) if file is not None}
+    for row in _rows(store, all_steps=seals.active):
+        content = _opened(store, row, seals, adopt=adopt)
+        file = SideFile.referred_to(content) if row.step == ENGINE and 0 < len(content) < _LONGEST_REFERENCE else None
+        files |= set() if file is None else {file}
     return tuple(sorted(files, key=lambda file: file.name))
 
 
