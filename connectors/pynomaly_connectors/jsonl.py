@@ -198,7 +198,13 @@ class JsonLinesSink:
         recorded = _Place.read(read_sealed(entry, self._ledger.seals)) if entry.exists() else None
         if recorded is not None and recorded.name == here.name:
             return recorded
-        replace_sealed(entry, here.token(), self._ledger.seals)
+        try:
+            replace_sealed(entry, here.token(), self._ledger.seals)
+        except OSError as error:
+            raise UnavailableError(
+                f"{entry} must be a file that can be written, was not: {error.strerror}; look at the permissions and "
+                "the free space of the state folder"
+            ) from None
         return here
 
     def _cut_back(self, descriptor: int, place: _Place) -> None:

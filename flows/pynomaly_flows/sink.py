@@ -5,6 +5,7 @@ Always a fixed-partitioned sink: with recovery on, Bytewax does not wait for a d
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from time import perf_counter
@@ -14,11 +15,12 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.output import Output
 from pynomaly.application.ports import MessageWriter
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import AccessError, DeliveryError, RejectionError
+from pynomaly.domain.error import AccessError, DeliveryError, PynomalyError, RejectionError
 from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.parcel import Parcel, unpack
 
 _ONLY_PART = "all"
+_log = logging.getLogger(__name__)
 
 
 class OpenOutputs:
@@ -97,8 +99,14 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
         return self._writer.position()
 
     def close(self) -> None:
-        """Close the writer."""
-        self._writer.close()
+        """Close the writer; it need not succeed, for whatever counts was delivered before.
+
+        Bytewax closes in the middle of an error, too, and aborts the process if that raises another one.
+        """
+        try:
+            self._writer.close()
+        except PynomalyError as error:
+            _log.warning("output_not_closed", extra={"output": self._name, "error": str(error)})
 
     def _deliver(self) -> None:
         since = perf_counter()
