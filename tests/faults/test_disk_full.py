@@ -18,7 +18,7 @@ import pytest
 from brokers.kafka_topics import until
 from e2e.flow_file import Tree, write_flow
 from e2e.job import Ended, Program
-from e2e.size import size
+from e2e.size import FULL, size
 from e2e.traffic import FIRST_MS
 from e2e.verifier import durable_epoch
 from fault_table import Figures
@@ -97,7 +97,7 @@ def _stopped(ended: Ended, status: int) -> None:
     ("what", "series", "state", "outputs", "status"),
     [
         ("recovery store", 20, "disk/state", "out", 69),
-        ("side files", 1_000, "disk/state", "out", 69),
+        pytest.param("side files", 1_000, "disk/state", "out", 69, marks=pytest.mark.skipif(not FULL, reason="long")),
         ("outputs", 20, "state", "disk/out", 75),
     ],
     ids=["store", "side-files", "outputs"],

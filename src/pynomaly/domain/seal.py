@@ -14,7 +14,7 @@ Rules:
 3. What is sealed for one place is refused at any other, so that rows and files cannot be exchanged.
 4. Without a key nothing is sealed, and what carries a seal is refused: nobody could tell whether it holds.
 
-Sealing or opening a row of 200 bytes costs about 2 us, and a large one 0.7 ns a byte.
+Sealing or opening costs about 6 us and 1.5 ns a byte.
 """
 
 from __future__ import annotations
