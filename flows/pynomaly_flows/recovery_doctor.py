@@ -18,10 +18,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealError, SealKey, Seals
@@ -84,7 +85,9 @@ class Examined:
                 raise ValueError("not what the doctor writes")
 
 
-def doctor(folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool = False) -> Examined:
+def doctor(
+    folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool = False, fresh: bool = True
+) -> Examined:
     """Delete the snapshots that no resume may see, and verify the seals of the others; return what there was.
 
     Parameters
@@ -97,6 +100,8 @@ def doctor(folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool 
         Of the rows.
     adopt
         Seal rows that carry no seal.
+    fresh
+        Whether the store may be new; else one without identity was made by somebody else.
 
     Raises
     ------
@@ -111,7 +116,7 @@ def doctor(folder: Path, store_id: str, seals: Seals = UNSEALED, *, adopt: bool 
     try:
         with closing(sqlite3.connect(file, isolation_level=None)) as store:
             _check_integrity(store, file)
-            _check_identity(store, file, store_id)
+            _check_identity(store, file, store_id, fresh=fresh)
             with store:
                 store.execute("BEGIN IMMEDIATE")
                 deleted = _delete_aborted(store)
@@ -137,12 +142,12 @@ def _check_integrity(store: sqlite3.Connection, file: Path) -> None:
         raise StateError(f"recovery store {file} must be sound, was damaged ({' '.join(verdict.split())}): {_WAYS_OUT}")
 
 
-def _check_identity(store: sqlite3.Connection, file: Path, store_id: str) -> None:
+def _check_identity(store: sqlite3.Connection, file: Path, store_id: str, *, fresh: bool) -> None:
     """Tell this store from one that somebody emptied, made anew or copied from elsewhere."""
     store.execute("CREATE TABLE IF NOT EXISTS pynomaly_store (id TEXT NOT NULL) STRICT")
     row = store.execute("SELECT id FROM pynomaly_store").fetchone()
     has_run = store.execute("SELECT COUNT(*) FROM exs").fetchone()[0] > 0
-    if row is None and not has_run:
+    if row is None and fresh and not has_run:
         store.execute("INSERT INTO pynomaly_store VALUES (?)", (store_id,))
     elif row is None or row[0] != store_id:
         found = "another program's" if row is None else row[0]
@@ -212,24 +217,23 @@ def _opened(store: sqlite3.Connection, row: _Row, seals: Seals, *, adopt: bool) 
     return content
 
 
-def orders_text(seals: Seals, *, adopt: bool) -> str:
+def orders_text(seals: Seals, *, adopt: bool, fresh: bool) -> str:
     """Return what the process is told on its standard input; holds keys in the clear."""
     keys = [[key.id, key.code.hex()] for key in seals.keys]
-    return json.dumps({"keys": keys, "scope": seals.scope, "adopt": adopt})
+    return json.dumps({"keys": keys, "scope": seals.scope, "adopt": adopt, "fresh": fresh})
 
 
-def _read_orders(text: str) -> tuple[Seals, bool]:
-    orders = json.loads(text)
+def _read_seals(orders: Mapping[str, Any]) -> Seals:
     keys = tuple(SealKey(name, bytes.fromhex(code)) for name, code in orders["keys"])
-    return Seals(keys, tuple(orders["scope"])), bool(orders["adopt"])
+    return Seals(keys, tuple(orders["scope"]))
 
 
 def main(arguments: list[str]) -> int:
     """Run the doctor on the folder and identity given on the command line."""
     folder, store_id = arguments
-    seals, adopt = _read_orders(sys.stdin.read())
+    orders = json.load(sys.stdin)
     try:
-        examined = doctor(Path(folder), store_id, seals, adopt=adopt)
+        examined = doctor(Path(folder), store_id, _read_seals(orders), adopt=orders["adopt"], fresh=orders["fresh"])
     except (StateError, UnavailableError) as error:
         sys.stderr.write(f"{error}\n")
         return NO_DISK if isinstance(error, UnavailableError) else 1

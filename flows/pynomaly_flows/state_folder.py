@@ -139,7 +139,7 @@ class StateFolder:
             store_id = self._store_id(identity, keys) if self._holds_state() else self._create(identity, keys)
             seals = _seals(identity, store_id, keys)
             self.renew_files(seals)
-            examined = run_doctor(self.recovery, store_id, seals)
+            examined = run_doctor(self.recovery, store_id, seals, fresh=not self.outputs.exists())
             self._tidy(examined)
             self.outputs.mkdir(exist_ok=True)
             self.prepared.write_bytes(seals.seal(examined.to_json().encode(), self.prepared.name))
@@ -361,7 +361,7 @@ def _seals(identity: FlowIdentity, store_id: str, keys: tuple[SealKey, ...]) -> 
     return Seals(keys, (identity.flow, store_id))
 
 
-def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = False) -> Examined:
+def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = False, fresh: bool = False) -> Examined:
     """Run the doctor on a store, in a process of its own.
 
     Raises
@@ -370,7 +370,7 @@ def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = Fal
         As the doctor says.
     """
     command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
-    orders = orders_text(seals, adopt=adopt)
+    orders = orders_text(seals, adopt=adopt, fresh=fresh)
     finished = subprocess.run(command, input=orders, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if finished.returncode == NO_DISK:
         raise UnavailableError(finished.stderr.strip())

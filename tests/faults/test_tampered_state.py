@@ -5,6 +5,7 @@ CI: 6 random bits. ``E2E_SIZE=full``: 300.
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import pytest
+from bytewax.recovery import init_db_dir
 
 from e2e.size import size
 from fault_table import Figures
@@ -103,6 +105,17 @@ def _replace_side_file(state: Path) -> None:
     shutil.copy(second, first)
 
 
+def _side_file(state: Path) -> Path:
+    return min((state / "side").glob("*.state"))
+
+
+def _flip_side_file(state: Path) -> None:
+    path = _side_file(state)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def _empty(state: Path) -> None:
     with opened_store(state) as store:
         store.execute("UPDATE snaps SET ser_change = NULL WHERE step_id LIKE '%.records'")
@@ -121,10 +134,11 @@ def _unsealed_identity(state: Path) -> None:
         (_strip, "row engine .*must carry a seal, carried none"),
         (_refer_elsewhere, "row engine .*seal must match the content"),
         (_replace_side_file, r"side file .*\.state must be there with|must be the one that the store refers to"),
+        (_flip_side_file, r"side file .*\.state: state checksum must match"),
         (_empty, "must hold bytes only"),
         (_unsealed_identity, r"flow\.json: must carry a seal, carried none"),
     ],
-    ids=["positions", "engines", "no-seal", "reference", "side-file", "emptied", "identity"],
+    ids=["positions", "engines", "no-seal", "reference", "side-file", "flipped", "emptied", "identity"],
 )
 def test_what_was_altered_is_refused(
     saved: SavedFlow, tmp_path: Path, tamper: Callable[[Path], None], text: str
@@ -173,6 +187,50 @@ def test_no_random_bit_is_believed(
     assert refused > 0
 
 
+def _newer_engine(state: Path) -> None:
+    number, content = rows(state, "engine")[0]
+    put(state, number, content[:4] + b"\2\0" + content[6:])
+
+
+_DAMAGES: Final[dict[str, Callable[[Path], object]]] = {
+    "store cut": lambda state: os.truncate(state / STORE, (state / STORE).stat().st_size // 2),
+    "store empty": lambda state: os.truncate(state / STORE, 0),
+    "store gone": lambda state: (state / STORE).unlink(),
+    "store made anew": lambda state: init_db_dir(_emptied(state / "recovery"), 1),
+    "positions gone": lambda state: _execute(state, "DELETE FROM snaps"),
+    "epoch set back": lambda state: _execute(state, "UPDATE fronts SET worker_frontier = 1"),
+    "engine of a newer version": _newer_engine,
+    "side file cut": lambda state: os.truncate(_side_file(state), 1_000),
+    "side file gone": lambda state: _side_file(state).unlink(),
+    "owner gone": lambda state: (state / "recovery" / "flow.json").unlink(),
+    "owner another": lambda state: (state / "recovery" / "flow.json").write_text(
+        '{"flow":"other","fingerprint":"x","store":"y"}'
+    ),
+}
+
+
+def _emptied(recovery: Path) -> Path:
+    (recovery / STORE.name).unlink()
+    return recovery
+
+
+def _execute(state: Path, statement: str) -> None:
+    with opened_store(state) as store:
+        store.execute(statement)
+
+
+@pytest.mark.slow
+def test_a_damaged_state_never_starts_from_zero(
+    unsealed: SavedFlow, tmp_path: Path, tell: Callable[[Figures], None]
+) -> None:
+    """Without a key, too: each is refused with the ways out, and nothing is alerted of."""
+    for harm in _DAMAGES.values():
+        state = unsealed.copy(tmp_path / "state")
+        harm(state)
+        unsealed.refused(state, r"--reset-state|written by a newer pynomaly")
+    tell(Figures(11, "state cut, gone, foreign, newer", SERIES * STEPS, 0, 0, len(_DAMAGES), note="all refused"))
+
+
 def test_keys_are_changed_without_a_gap(saved: SavedFlow, truth: Alerts, tmp_path: Path) -> None:
     """One start with both keys, and the old one is not needed any more."""
     state = saved.copy(tmp_path / "state")
@@ -193,11 +251,3 @@ def test_state_from_before_the_key_is_adopted_by_name(unsealed: SavedFlow, tmp_p
     assert flow.run(state, KEY) == {}
     flow.refused(state, "must carry no seal for a flow without `state.key`")
     assert (state / STORE).exists()
-
-
-def test_the_present_is_not_taken_for_the_past(saved: SavedFlow, tmp_path: Path) -> None:
-    """A store whose durable epoch was set back would lose all rows: it is refused."""
-    state = saved.copy(tmp_path / "state")
-    with opened_store(state) as store:
-        store.execute("UPDATE fronts SET worker_frontier = 1")
-    saved.refused(state, "must resume behind its last commit, .* it was altered")
