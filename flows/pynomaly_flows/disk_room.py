@@ -15,6 +15,7 @@ shared memory, never its log: only that is opened here.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,8 @@ LEAST_BYTES: Final = 8_000_000
 _MARGIN_BYTES: Final = 500_000
 _LOG_BYTES: Final = 32 + 1_000 * (4_096 + 24)
 _COPIES: Final = 2
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
+_RESERVES: Final = hasattr(os, "posix_fallocate")  # not on macOS
 _FULL: Final = ("DiskFull", "SystemIoFailure", "disk I/O error")
 
 
@@ -65,7 +68,7 @@ class DiskRoom:
         """
         wanted = _COPIES * sum(self._rows.values()) + _MARGIN_BYTES
         check_room(self._recovery, wanted)
-        if self._log.exists() and self._reserved < _LOG_BYTES + wanted:
+        if _RESERVES and self._log.exists() and self._reserved < _LOG_BYTES + wanted:
             self._reserve(_LOG_BYTES + wanted)
 
     def _reserve(self, size: int) -> None:
@@ -76,7 +79,9 @@ class DiskRoom:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise _no_room(self._recovery, size, error.strerror or str(error)) from None
+            if error.errno in _NO_ROOM:
+                raise _no_room(self._recovery, size, error.strerror or str(error)) from None
+            # else a file system that reserves nothing: the question before each checkpoint must do
         self._reserved = size
 
 
