@@ -20,7 +20,8 @@ import orjson
 from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
 from pynomaly.domain.record import RawRecord
-from pynomaly_connectors.durable_file import replace_durably, sync_folder
+from pynomaly_connectors.durable_file import sync_folder
+from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, replace_sealed
 
 _VERSION = 1
 _TAIL_BYTES = 4_096
@@ -123,7 +124,7 @@ class JsonLinesSink:
         without a position of this file only appends.
     """
 
-    def __init__(self, path: Path, render: Render = value_line, ledger: Path | None = None) -> None:
+    def __init__(self, path: Path, render: Render = value_line, ledger: LedgerFolder | None = None) -> None:
         self._path = path
         self._render = render
         self._ledger = ledger
@@ -193,12 +194,17 @@ class JsonLinesSink:
         here = _Place.at(_digest(position or b""), descriptor, os.fstat(descriptor).st_size)
         if self._ledger is None:
             return here
-        entry = self._ledger / f"{self._name}.json"
-        recorded = _Place.read(entry.read_bytes()) if entry.exists() else None
+        entry = self._ledger.path / f"{self._name}.json"
+        recorded = _Place.read(read_sealed(entry, self._ledger.seals)) if entry.exists() else None
         if recorded is not None and recorded.name == here.name:
             return recorded
-        self._ledger.mkdir(parents=True, exist_ok=True)
-        replace_durably(entry, here.token())
+        try:
+            replace_sealed(entry, here.token(), self._ledger.seals)
+        except OSError as error:
+            raise UnavailableError(
+                f"{entry} must be a file that can be written, was not: {error.strerror}; look at the permissions and "
+                "the free space of the state folder"
+            ) from None
         return here
 
     def _cut_back(self, descriptor: int, place: _Place) -> None:

@@ -15,6 +15,7 @@ from pynomaly.application.observe import observe
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_flows.engines import Engines
+from pynomaly_flows.foreseen import foreseen
 
 #: Makes what is entered while a batch is judged: a span of a trace, or nothing.
 Trace = Callable[[RecordBatch], AbstractContextManager[object]]
@@ -43,6 +44,7 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         self._stream: Stream | None = None
         self._stopped = False
 
+    @foreseen
     def on_batch(self, values: list[RecordBatch]) -> tuple[Sequence[DetectionResult], bool]:
         """Process batches in order; the key group is never discarded.
 
@@ -50,6 +52,7 @@ class EngineStep(op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]):
         """
         return [self._process(batch) for batch in values if not self._stopped], False
 
+    @foreseen
     def snapshot(self) -> bytes:
         """Return the engine's state, or where it is, as verifiable bytes; of a stopped one, bytes that no engine takes.
 

@@ -9,6 +9,7 @@ from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import StateError
 from pynomaly.domain.record import Stream
 from pynomaly_flows.checkpoint_pace import CheckpointPace
+from pynomaly_flows.disk_room import DiskRoom
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.side_files import SideFiles
 
@@ -28,16 +29,25 @@ class Engines:
         Asked to pause the dataflow when they have come to cost too much.
     telemetry
         Told of every checkpoint.
+    room
+        Asked before the recovery store is written to; None: nobody looks after it.
     """
 
     def __init__(
-        self, engine_for: EngineFactory, files: SideFiles, pace: CheckpointPace, drain: Drain, telemetry: Telemetry
+        self,
+        engine_for: EngineFactory,
+        files: SideFiles,
+        pace: CheckpointPace,
+        drain: Drain,
+        telemetry: Telemetry,
+        room: DiskRoom | None = None,
     ) -> None:
         self._engine_for = engine_for
         self._files = files
         self._pace = pace
         self._drain = drain
         self._telemetry = telemetry
+        self._room = room
         self._open: dict[Stream, Engine] = {}
         self._saved: dict[Stream, bytes] = {}
 
@@ -69,6 +79,8 @@ class Engines:
         """
         since = perf_counter()
         saved = self._files.save(stream, self._open[stream].image())
+        if self._room is not None:
+            self._room.grow(stream, len(saved.state))
         seconds = perf_counter() - since
         self._saved[stream] = saved.state
         self._pace.checkpoint_written(stream, seconds)

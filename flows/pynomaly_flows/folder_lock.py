@@ -47,11 +47,27 @@ def hold(root: Path, *, shared: bool = False) -> IO[str]:
             f"state folder {root} must not be in use, was held by process {holder}: "
             "stop that one first, or give this flow another --state folder"
         ) from None
-    handle.seek(0)
-    handle.truncate()
-    handle.write(f"{os.getpid()}\n")
-    handle.flush()
+    try:
+        os.ftruncate(handle.fileno(), 0)
+        os.write(handle.fileno(), f"{os.getpid()}\n".encode())
+    except OSError as error:
+        handle.close()
+        raise UnavailableError(
+            f"state folder {root} must be a folder that can be written, was not: {error.strerror}"
+        ) from None
     return handle
+
+
+def holder(root: Path) -> str | None:
+    """Return the process that holds a folder, or one of those that share it; None: nobody does."""
+    try:
+        with (root / "lock").open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return (root / "lock").read_text().strip() or "unknown"
+    return None
 
 
 def check_free(root: Path, *, shared: bool = False) -> None:

@@ -15,11 +15,14 @@ from pynomaly.application.shard import Shard
 from pynomaly.application.spec.flow import CheckpointSpec
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
-from pynomaly.domain.error import PynomalyError
+from pynomaly.domain.error import PynomalyError, UnavailableError
+from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly_flows.checkpoint_pace import CheckpointPace
+from pynomaly_flows.disk_room import DiskRoom, is_full_disk
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.engine_step import Trace, untraced
 from pynomaly_flows.engines import Engines
+from pynomaly_flows.foreseen import without_notices
 from pynomaly_flows.recovery_doctor import Examined
 from pynomaly_flows.settled_heap import settled_heap
 from pynomaly_flows.shard_folders import alone, one_of_many
@@ -86,30 +89,33 @@ def _run_once(
 ) -> None:
     """Run from a start to the end or a drain; return when everything is durable."""
     identity = FlowIdentity(services.plan.name, services.plan.fingerprint)
-    folder.prepare(identity)
-    inputs = services.source_for(folder.starts)
-    examined = folder.take_prepared()
+    keys = state_keys(services.spec.state)
+    seals = folder.prepare(identity, keys)
+    inputs = services.source_for(folder.source_ledger(seals))
+    examined = folder.take_prepared(seals=seals)
     pace = _pace(services.spec.checkpoint, examined)
     known = examined.partitions
-    source = Source(inputs, drain, telemetry, known, bounded=options.until_end, owns=_share(options.shard))
-    outputs = services.outputs(folder.outputs)
-    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
+    room = DiskRoom(folder.recovery)
+    owns = _share(options.shard)
+    source = Source(inputs, drain, telemetry, known, bounded=options.until_end, owns=owns, check_room=room.check)
+    outputs = services.outputs(folder.output_ledger(seals))
+    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry, room)
 
     def run_dataflow() -> None:
         telemetry.checkpoint_interval_chosen(pace.interval_s)
         run_main(
-            build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace),
+            build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace, seals=seals),
             epoch_interval=timedelta(seconds=pace.interval_s),
             recovery_config=RecoveryConfig(folder.recovery),
         )
 
-    with guarded_unpickling(), _own_errors(), closing(engines), source, settled_heap():
+    with guarded_unpickling(seals), _own_errors(), closing(engines), source, settled_heap():
         run_dataflow()
         while drain.resumes() and not source.at_end:
             if pace.too_fast:
                 pace.slow_down()
-            folder.prepare(identity)
-            folder.take_prepared()
+            folder.prepare(identity, keys)
+            folder.take_prepared(seals=seals)
             run_dataflow()
 
 
@@ -138,11 +144,17 @@ def _share(shard: Shard | None) -> Callable[[str], bool]:
 def _own_errors() -> Generator[None]:
     """Raise the error that an adapter or the engine raised, instead of what Bytewax wrapped around it."""
     try:
-        yield
+        with without_notices():
+            yield
     except BaseException as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, PynomalyError):
             cause = cause.__cause__ or cause.__context__
-        if cause is None:
-            raise
-        raise cause from None
+        if cause is not None:
+            raise cause from None
+        if is_full_disk(error):
+            raise UnavailableError(
+                f"recovery store must have room on its disk, had none ({error}): make room; the next start goes on "
+                "from the last checkpoint"
+            ) from None
+        raise

@@ -44,7 +44,9 @@ def alone(root: Path, shards: int | None, *, reset: bool) -> Generator[None]:
     """
     with hold(root):
         if reset:
-            _reset(root)
+            forget(root)
+            StateFolder(root).restoring.unlink(missing_ok=True)
+        StateFolder(root).check_whole()
         check_count(root, shards)
         yield
 
@@ -67,6 +69,7 @@ def one_of_many(root: Path, shard: Shard, *, supervised: bool, reset: bool) -> G
     with ExitStack() as held:
         if not supervised:
             held.enter_context(hold(root, shared=True))
+            StateFolder(root).check_whole()
             check_count(root, shard.count)
         folder = shard_folder(root, shard)
         held.enter_context(folder.lock())
@@ -110,9 +113,9 @@ def _folders(root: Path) -> list[str]:
     return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.is_dir() else []
 
 
-def _reset(root: Path) -> None:
+def forget(root: Path) -> None:
     """Forget the state of every number of shards; a single shard that still runs keeps its own, and says so."""
-    StateFolder(root).reset()
+    StateFolder(root).empty()
     for name in filter(_SHARD_FOLDER.fullmatch, _folders(root)):
         with StateFolder(root / name).lock():
             StateFolder(root / name).reset()

@@ -5,6 +5,7 @@ Always a fixed-partitioned sink: with recovery on, Bytewax does not wait for a d
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from time import perf_counter
@@ -14,10 +15,12 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from pynomaly.application.output import Output
 from pynomaly.application.ports import MessageWriter
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import AccessError, DeliveryError, RejectionError
+from pynomaly.domain.error import AccessError, DeliveryError, PynomalyError, RejectionError
+from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.parcel import Parcel, unpack
 
 _ONLY_PART = "all"
+_log = logging.getLogger(__name__)
 
 
 class OpenOutputs:
@@ -57,6 +60,7 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
         self._unconfirmed = 0
         self._stopped: RejectionError | None = None
 
+    @foreseen
     def write_batch(self, values: list[Parcel]) -> None:
         """Queue messages; they go out at once and count when the epoch does.
 
@@ -78,6 +82,7 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
                     self._writer.write(item)
                 self._unconfirmed += len(item)
 
+    @foreseen
     def snapshot(self) -> bytes:
         """Wait until all messages of the epoch are delivered, and return where the output stands.
 
@@ -94,8 +99,14 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
         return self._writer.position()
 
     def close(self) -> None:
-        """Close the writer."""
-        self._writer.close()
+        """Close the writer; it need not succeed, for whatever counts was delivered before.
+
+        Bytewax closes in the middle of an error, too, and aborts the process if that raises another one.
+        """
+        try:
+            self._writer.close()
+        except PynomalyError as error:
+            _log.warning("output_not_closed", extra={"output": self._name, "error": str(error)})
 
     def _deliver(self) -> None:
         since = perf_counter()
@@ -138,6 +149,7 @@ class OutputSink(FixedPartitionedSink[Parcel, bytes]):
         """Send everything to the only partition."""
         return 0
 
+    @foreseen
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> OutputPartition:  # noqa: ARG002
         """Open the output where it stood."""
         writer = self._output.sink.open(resume_state)

@@ -2,170 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from math import inf
-from time import perf_counter
 from typing import Self
 
-from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.inputs import FixedPartitionedSource
 
-from pynomaly.application.ports import LosesRecords, PartitionReader, RecordSource
+from pynomaly.application.ports import RecordSource
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import ConfigError, InputGrownError, Problem, StateError
-from pynomaly.domain.record import RecordBatch
+from pynomaly.domain.error import ConfigError, Problem, StateError
+from pynomaly.domain.record import Stream
 from pynomaly_flows.drain import Drain
+from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.key_group import key_group
-from pynomaly_flows.rest import Rest
-from pynomaly_flows.wall_clock import WallClock
-
-_log = logging.getLogger(__name__)
-KeyedBatch = tuple[str, RecordBatch]
-_SHORTEST_NAP_S = 0.002
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST_NAP_S = 0.040  # every round takes 0.4 ms of CPU; a nap holds up the epochs of the whole dataflow
-
-
-class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
-    """One input partition, which is one key group."""
-
-    def __init__(
-        self, name: str, reader: PartitionReader, drain: Drain, telemetry: Telemetry, rest: Rest, clock: WallClock
-    ) -> None:
-        self._name = name
-        self._key = key_group(name)
-        self._rest = rest
-        rest.join(name)
-        self._reader = reader
-        self._drain = drain
-        self._telemetry = telemetry
-        self._clock = clock
-        self._nap_s = 0.0
-        self._skipped = 0
-        self._outage: str | None = None
-        telemetry.input_answers(reader.stream, None)
-        self._forecast = reader if isinstance(reader, LosesRecords) else None
-        self._lost_in_s = inf
-        self._snapshot: tuple[bytes, float] | None = None
-
-    def next_batch(self) -> list[KeyedBatch]:
-        """Return what is there now, as one item.
-
-        Raises
-        ------
-        StopIteration
-            At the end of a bounded read, or when a drain is requested.
-        """
-        self._telemetry.input_polled()
-        self._confirm_snapshot()
-        if self._drain.requested:
-            raise StopIteration
-        batch = self._poll()
-        self._look_at_clock()
-        self._tell_outage()
-        self._tell_skipped()
-        self._tell_forecast()
-        lag = self._reader.lag
-        if lag is not None:
-            self._telemetry.lag_measured(self._reader.stream, lag)
-        if batch is not None and len(batch) > 0:
-            self._rest.busy()
-            self._nap_s = 0.0
-            return [(self._key, batch)]
-        if self._reader.at_end:
-            raise StopIteration
-        self._nap_s = min(max(2 * self._nap_s, _SHORTEST_NAP_S), _LONGEST_NAP_S)
-        self._rest.empty(self._name, self._nap_s)
-        return []
-
-    def _poll(self) -> RecordBatch | None:
-        """Read; when the input has grown, drain to open it again."""
-        try:
-            return self._reader.poll()
-        except InputGrownError:
-            self._drain.request_reopening()
-            raise StopIteration from None
-
-    def _look_at_clock(self) -> None:
-        back_s = self._clock.set_back_s()
-        if back_s > 0:
-            _log.warning("wall_clock_set_back", extra={"by_s": round(back_s, 1)})
-            self._drain.pause()
-
-    def next_awake(self) -> datetime:
-        """Return when to ask again: at once, whatever becomes of the wall clock meanwhile; it is here that it naps."""
-        return _LONG_AGO
-
-    def snapshot(self) -> bytes:
-        """Return the position to resume from."""
-        position = self._reader.position()
-        self._snapshot = (position, perf_counter())
-        return position
-
-    @property
-    def at_end(self) -> bool:
-        """Whether a bounded read has come to its end."""
-        return self._reader.at_end
-
-    def reopened_at(self, position: bytes | None) -> bool:
-        """Take part again after a pause, if reading goes on exactly after a position; else return false."""
-        if self._reader.position() != position:
-            return False
-        self._nap_s = 0.0
-        self._rest.join(self._name)
-        return True
-
-    def close(self) -> None:
-        """Keep the reader: the last snapshot is not durable yet. `Source` closes it."""
-        self._rest.leave(self._name)
-
-    def finish(self, *, durable: bool) -> None:
-        """Close the reader; if everything is durable, confirm the last snapshot first."""
-        if durable:
-            self._confirm_snapshot()
-        self._reader.close()
-
-    def _tell_outage(self) -> None:
-        outage = self._reader.outage
-        if outage != self._outage:
-            self._outage = outage
-            self._telemetry.input_answers(self._reader.stream, outage)
-
-    def _tell_skipped(self) -> None:
-        skipped = self._reader.skipped
-        if skipped > self._skipped:
-            self._telemetry.records_skipped(self._reader.stream, skipped - self._skipped)
-            self._skipped = skipped
-
-    def _tell_forecast(self) -> None:
-        if self._forecast is not None and self._forecast.lost_in_s != self._lost_in_s:
-            self._lost_in_s = self._forecast.lost_in_s
-            self._telemetry.loss_foreseen(self._reader.stream, self._lost_in_s)
-
-    def _confirm_snapshot(self) -> None:
-        """Bytewax reads on only after the snapshot's epoch is durable everywhere: the first read proves it."""
-        if self._snapshot is not None:
-            position, since = self._snapshot
-            self._snapshot = None
-            self._telemetry.checkpoint_stalled(perf_counter() - since)
-            self._reader.confirm(position)
-
-
-class GonePartition(StatefulSourcePartition[KeyedBatch, bytes]):
-    """A partition that was read earlier and is no more: at its end, with its position kept, should it come back."""
-
-    def __init__(self, position: bytes) -> None:
-        self._position = position
-
-    def next_batch(self) -> list[KeyedBatch]:
-        """Say that there is nothing."""
-        raise StopIteration
-
-    def snapshot(self) -> bytes:
-        """Return the position that it had."""
-        return self._position
-
+from pynomaly_flows.partition import GonePartition, KeyedBatch, Partition, Surroundings
 
 Choice = Callable[[str], bool]
 
@@ -194,6 +43,8 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         Which partitions, by their names, belong to this flow's state; the others are another shard's.
     here
         Which of those are read by this process.
+    check_room
+        Called before each checkpoint; raises when the disk has no room for one.
 
     Raises
     ------
@@ -212,6 +63,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         bounded: bool,
         owns: Choice = everything,
         here: Choice = everything,
+        check_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         found = source.partitions()
@@ -223,11 +75,9 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
             raise ConfigError(Problem("--shards", rule))
         _check_partitions(source, self._partitions, known)
         self._opened: dict[str, Partition] = {}
+        self._keys: dict[Stream, str] = {}
         self._has_begun = False
-        self._rest = Rest()
-        self._clock = WallClock()
-        self._drain = drain
-        self._telemetry = telemetry
+        self._around = Surroundings(drain, telemetry, check_room)
         self._bounded = bounded
 
     def has_begun(self) -> bool:
@@ -239,11 +89,16 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         """Whether all partitions that were opened have come to the end of a bounded read."""
         return all(partition.at_end for partition in self._opened.values())
 
+    def key_of(self, stream: Stream) -> str:
+        """Return the key group of a stream that was opened."""
+        return self._keys[stream]
+
     def list_parts(self) -> list[str]:
         """Name the partitions; Bytewax wants every one that it has a position of."""
         self._has_begun = True
         return list(filter(self._here, (*self._partitions, *self._gone)))
 
+    @foreseen
     def build_part(
         self,
         step_id: str,  # noqa: ARG002
@@ -259,8 +114,9 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         if opened is not None:
             opened.finish(durable=False)
         reader = self._source.open(for_part, resume_state, bounded=self._bounded)
-        partition = Partition(for_part, reader, self._drain, self._telemetry, self._rest, self._clock)
+        partition = Partition(for_part, reader, self._around)
         self._opened[for_part] = partition
+        self._keys[reader.stream] = key_group(for_part)
         return partition
 
     def __enter__(self) -> Self:

@@ -11,6 +11,10 @@
       starts/               where the input began at the first start, and which records it has lost since
       prepared              left by the doctor: no store is resumed without it
       claims/               which processes have used the doctor's mark: each once, and all of one cluster
+      restoring             left by a restore that was cut off: the folder is not whole
+
+Where the flow has a key, every row of the store and every file but the lock, the claims and the mark of a restore is
+sealed (`pynomaly.domain.seal`); the side files are by their checksums, which stand in sealed rows.
 """
 
 from __future__ import annotations
@@ -28,10 +32,14 @@ from typing import IO
 from bytewax.recovery import init_db_dir
 
 from pynomaly.domain.error import StateError, UnavailableError
+from pynomaly.domain.seal import UNSEALED, SealKey, Seals
+from pynomaly_connectors.durable_file import replace_durably
+from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, renewed_file
+from pynomaly_flows.disk_room import LEAST_BYTES, check_room
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
-from pynomaly_flows.recovery_doctor import Examined
-from pynomaly_flows.side_files import SideFiles
+from pynomaly_flows.recovery_doctor import NO_DISK, Examined, orders_text
+from pynomaly_flows.side_files import SideFile, SideFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,11 @@ class StateFolder:
         return self.root / "prepared"
 
     @property
+    def restoring(self) -> Path:
+        """Mark of a restore that has not come to its end."""
+        return self.root / "restoring"
+
+    @property
     def claims(self) -> Path:
         """Who has used the mark."""
         return self.root / "claims"
@@ -95,30 +108,48 @@ class StateFolder:
         """
         return hold(self.root, shared=shared)
 
-    def prepare(self, identity: FlowIdentity) -> None:
+    def source_ledger(self, seals: Seals) -> LedgerFolder:
+        """Return what keeps where the input began."""
+        return LedgerFolder(self.starts, seals.within(self.starts.name))
+
+    def output_ledger(self, seals: Seals) -> LedgerFolder:
+        """Return what keeps how long output files were."""
+        return LedgerFolder(self.outputs, seals.within(self.outputs.name))
+
+    def prepare(self, identity: FlowIdentity, keys: tuple[SealKey, ...] = ()) -> Seals:
         """Make the folder ready for one start: create it, or check and doctor what is there. Hold the lock.
+
+        Returns
+        -------
+        Seals
+            With which the state is read and written.
 
         Raises
         ------
         StateError
-            When the state is damaged, incomplete, foreign or of another specification.
+            When the state is damaged, incomplete, foreign, of another specification, or its seals do not hold.
         UnavailableError
             When the folder cannot be written.
         """
         try:
             self.prepared.unlink(missing_ok=True)
             shutil.rmtree(self.claims, ignore_errors=True)
-            store_id = self.check_identity(identity) if self._holds_state() else self._create(identity)
-            examined = _run_doctor(self.recovery, store_id)
+            check_room(self.root, LEAST_BYTES)
+            self.check_whole()
+            store_id = self._store_id(identity, keys) if self._holds_state() else self._create(identity, keys)
+            seals = _seals(identity, store_id, keys)
+            self.renew_files(seals)
+            examined = run_doctor(self.recovery, store_id, seals, fresh=not self.outputs.exists())
             self._tidy(examined)
             self.outputs.mkdir(exist_ok=True)
-            self.prepared.write_text(examined.to_json())
+            self.prepared.write_bytes(seals.seal(examined.to_json().encode(), self.prepared.name))
         except OSError as error:
             raise UnavailableError(
                 f"state folder {self.root} must be a folder that can be written, was not: {error.strerror}"
             ) from None
+        return seals
 
-    def take_prepared(self, worker: Worker = ONLY_WORKER) -> Examined:
+    def take_prepared(self, worker: Worker = ONLY_WORKER, seals: Seals = UNSEALED) -> Examined:
         """Use up the doctor's mark at a start; return what the doctor has seen.
 
         Each worker of a cluster uses its own part of the mark, which is good for one start of all of them.
@@ -129,7 +160,7 @@ class StateFolder:
             When the doctor has not seen the store since it was last run.
         """
         try:
-            examined = Examined.from_json(self.prepared.read_text())
+            examined = Examined.from_json(read_sealed(self.prepared, seals).decode())
             self._claim(worker)
         except (FileNotFoundError, FileExistsError, ValueError):
             raise StateError(
@@ -153,6 +184,11 @@ class StateFolder:
         UnavailableError
             When something cannot be deleted.
         """
+        self.empty()
+        self.restoring.unlink(missing_ok=True)
+
+    def empty(self) -> None:
+        """Forget everything but the lock and whether a restore was cut off; raises as `reset`."""
         try:
             self.prepared.unlink(missing_ok=True)
             # In this order: a ledger alone tells of a loss.
@@ -163,6 +199,69 @@ class StateFolder:
             raise UnavailableError(
                 f"state folder {self.root} must be deletable, was not: {error.filename}: {error.strerror}"
             ) from None
+
+    def adopt(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> Examined:
+        """Seal what carries no seal, and what is sealed with an earlier key, with the first key. Hold the lock.
+
+        It may be cut off and repeated.
+
+        Raises
+        ------
+        StateError
+            When the state is damaged, or another flow's.
+        """
+        own = Seals(keys)
+        sealed = self.identity.read_bytes() if self.identity.exists() else b""
+        renewed = renewed_file(self.identity, sealed, own, adopt=True)
+        store_id = self._checked(own.open(renewed, self.identity.name), identity)
+        seals = _seals(identity, store_id, keys)
+        self.prepared.unlink(missing_ok=True)
+        self.renew_files(seals, adopt=True)
+        return run_doctor(self.recovery, store_id, seals, adopt=True)
+
+    def examine(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> Examined:
+        """Verify everything that is there, byte by byte; the store is doctored. No flow may run on it.
+
+        Raises
+        ------
+        StateError
+            Naming what is damaged, missing or another flow's.
+        """
+        store_id = self._store_id(identity, keys)
+        seals = _seals(identity, store_id, keys)
+        self.renew_files(seals)
+        examined = run_doctor(self.recovery, store_id, seals)
+        files = SideFiles(self.side)
+        for file in examined.side_files:
+            files.verify(file)
+        return examined
+
+    def wanted_files(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> tuple[SideFile, ...]:
+        """Return the side files that the store refers to, there or not; the store is doctored. No flow may run on it.
+
+        Raises
+        ------
+        StateError
+            When the store is damaged, or another flow's.
+        """
+        store_id = self._store_id(identity, keys)
+        return run_doctor(self.recovery, store_id, _seals(identity, store_id, keys)).side_files
+
+    def renew_files(self, seals: Seals, *, adopt: bool = False) -> None:
+        """Seal the small files that are sealed with an earlier key, or with ``adopt`` not at all, with the present one.
+
+        Raises
+        ------
+        SealError
+            Naming the file whose seal does not hold.
+        """
+        ledgers = (self.source_ledger(seals), self.output_ledger(seals))
+        files = [(path, ledger.seals) for ledger in ledgers for path in sorted(ledger.path.glob("[!.]*"))]
+        for path, own in [*files, (self.identity, Seals(seals.keys))]:
+            sealed = path.read_bytes()
+            renewed = renewed_file(path, sealed, own, adopt=adopt)
+            if renewed != sealed:
+                replace_durably(path, renewed)
 
     def _tidy(self, examined: Examined) -> None:
         """Check that the side files are there, and delete those that nothing refers to."""
@@ -184,36 +283,64 @@ class StateFolder:
             )
         return self.recovery.exists()
 
-    def _create(self, identity: FlowIdentity) -> str:
+    @property
+    def holds_anything(self) -> bool:
+        """Whether there is state, whole or not."""
+        return any(path.exists() for path in (self.recovery, self.outputs, self.starts, self.side, self.restoring))
+
+    def check_whole(self) -> None:
+        """Look whether a restore was cut off here.
+
+        Raises
+        ------
+        StateError
+            When it was: what is there must not be taken for an empty folder.
+        """
+        if self.restoring.exists():
+            raise StateError(
+                f"state folder {self.root} must be whole, was left by a restore that was cut off: repeat "
+                "`pynomaly state restore` with --overwrite, or start over with --reset-state"
+            )
+
+    def _create(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> str:
         """Make a store beside its place and move it there whole: a crash leaves all of it or nothing."""
         draft = self.root / "recovery.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         init_db_dir(draft, 1)
         store_id = uuid.uuid4().hex
-        with (draft / self.identity.name).open("w") as file:
-            json.dump({**asdict(identity), "store": store_id}, file)
+        text = json.dumps({**asdict(identity), "store": store_id})
+        with (draft / self.identity.name).open("wb") as file:
+            file.write(Seals(keys).seal(text.encode(), self.identity.name))
             file.flush()
             os.fsync(file.fileno())
         draft.rename(self.recovery)
         return store_id
 
-    def check_identity(self, identity: FlowIdentity) -> str:
-        """Check whose state this is; return the identity of the store.
+    def check_identity(self, identity: FlowIdentity, keys: tuple[SealKey, ...] = ()) -> Seals:
+        """Check whose state this is; return the seals of it.
 
         Raises
         ------
         StateError
             When it is another flow's, or nobody can tell.
         """
+        return _seals(identity, self._store_id(identity, keys), keys)
+
+    def _store_id(self, identity: FlowIdentity, keys: tuple[SealKey, ...]) -> str:
         try:
-            saved = json.loads(self.identity.read_text())
+            content = read_sealed(self.identity, Seals(keys))
+        except OSError as error:
+            raise self._nobody_s(error) from error
+        return self._checked(content, identity)
+
+    def _checked(self, content: bytes, identity: FlowIdentity) -> str:
+        """Check whose state this is; return the identity of the store."""
+        try:
+            saved = json.loads(content)
             store_id = str(saved["store"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StateError(
-                f"{self.identity} must say whose state this is, was missing or unreadable ({error!r}): "
-                "restore the state folder from a backup, or start over with --reset-state"
-            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._nobody_s(error) from error
         for name, value in asdict(identity).items():
             if saved.get(name) != value:
                 raise StateError(
@@ -222,10 +349,31 @@ class StateFolder:
                 )
         return store_id
 
+    def _nobody_s(self, error: Exception) -> StateError:
+        return StateError(
+            f"{self.identity} must say whose state this is, was missing or unreadable ({error!r}): "
+            "restore the state folder from a backup, or start over with --reset-state"
+        )
 
-def _run_doctor(recovery: Path, store_id: str) -> Examined:
+
+def _seals(identity: FlowIdentity, store_id: str, keys: tuple[SealKey, ...]) -> Seals:
+    """Return the seals of a state: of one flow and one store, so that nothing of another stands for it."""
+    return Seals(keys, (identity.flow, store_id))
+
+
+def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = False, fresh: bool = False) -> Examined:
+    """Run the doctor on a store, in a process of its own.
+
+    Raises
+    ------
+    StateError
+        As the doctor says.
+    """
     command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    orders = orders_text(seals, adopt=adopt, fresh=fresh)
+    finished = subprocess.run(command, input=orders, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if finished.returncode == NO_DISK:
+        raise UnavailableError(finished.stderr.strip())
     if finished.returncode != 0:
         raise StateError(finished.stderr.strip() or f"the recovery doctor failed with {finished.returncode}")
     return Examined.from_json(finished.stdout)

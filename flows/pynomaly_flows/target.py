@@ -27,7 +27,9 @@ from pynomaly.application.telemetry import NoTelemetry
 from pynomaly.bootstrap import Services, services_of
 from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateError, TransientError
 from pynomaly.infrastructure.flow_file import load_flow
+from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly_flows.checkpoint_pace import CheckpointPace
+from pynomaly_flows.disk_room import DiskRoom
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.early_end import end_unless_begun
 from pynomaly_flows.engines import Engines
@@ -52,24 +54,27 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     check_count(folder.root, None)
     worker = _worker(started)
     _locks.append(folder.lock(shared=worker.count > 1))
-    examined = folder.take_prepared(worker)
-    folder.check_identity(_identity(services))
-    install_guard()
+    seals = folder.check_identity(_identity(services), state_keys(services.spec.state))
+    examined = folder.take_prepared(worker, seals)
+    install_guard(seals)
     drain = _UnpausedDrain()
     drain.install()
     telemetry = NoTelemetry()
     known = examined.partitions
-    source = Source(services.source_for(folder.starts), drain, telemetry, known, bounded=until_end, here=worker.has)
+    room = DiskRoom(folder.recovery)
+    inputs = services.source_for(folder.source_ledger(seals))
+    source = Source(inputs, drain, telemetry, known, bounded=until_end, here=worker.has, check_room=room.check)
     pace = CheckpointPace(shortest_s=1, share=1)  # Bytewax's own command line has set the interval
-    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
+    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry, room)
     end_unless_begun(source.has_begun)
     dataflow = build_dataflow(
         services.plan.name,
         source,
         engines,
-        services.outputs(folder.outputs),
+        services.outputs(folder.output_ledger(seals)),
         telemetry,
         in_cluster=worker.count > 1,
+        seals=seals,
     )
     settle_heap()
     return dataflow
@@ -87,7 +92,7 @@ def prepare(path: str, state: str) -> None:
     services = _load(path)
     folder = StateFolder(Path(state))
     with folder.lock():
-        folder.prepare(_identity(services))
+        folder.prepare(_identity(services), state_keys(services.spec.state))
 
 
 def _check_store(folder: StateFolder, given: str | None) -> None:

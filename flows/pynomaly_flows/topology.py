@@ -7,15 +7,21 @@ from functools import partial
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
+from bytewax.outputs import FixedPartitionedSink
 
 from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.output import Output
 from pynomaly.application.telemetry import Telemetry
+from pynomaly.domain.seal import UNSEALED, Seals
 from pynomaly_flows.engine_step import EngineStep, Trace, untraced
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.parcel import Item, Parcel, pack
+from pynomaly_flows.partition import KeyedBatch
+from pynomaly_flows.sealed_rows import LogicBuilder, SealedSink, SealedSource, SealedStep, seal_parcel
 from pynomaly_flows.sink import OpenOutputs, OutputSink
 from pynomaly_flows.source import Source
+from pynomaly_flows.step import ENGINE, RECORDS, output_step
 
 KeyedResult = tuple[str, DetectionResult]
 KeyedParcel = tuple[str, Parcel]
@@ -30,6 +36,7 @@ def build_dataflow(
     trace: Trace = untraced,
     *,
     in_cluster: bool = False,
+    seals: Seals = UNSEALED,
 ) -> Dataflow:
     """Wire a flow.
 
@@ -49,21 +56,35 @@ def build_dataflow(
         Entered while a batch is judged.
     in_cluster
         Whether other processes take part, to which encoded messages may have to go.
+    seals
+        Of the rows of the recovery store.
     """
     flow = Dataflow(name)
-    records = op.input("records", flow, source)
-    results = op.stateful_batch("engine", records, partial(EngineStep, engines, telemetry, trace))
+    records = op.input(RECORDS, flow, _source(source, seals))
+    build: LogicBuilder = partial(EngineStep, engines, telemetry, trace)
+    sealed = partial(SealedStep, build, source.key_of, seals)
+    results = op.stateful_batch(ENGINE, records, sealed if seals.active else build)
     opened = OpenOutputs()
     for output in outputs:
-        messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output, in_cluster))
-        op.output(f"output-{output.name}", messages, OutputSink(output, telemetry, opened))
+        pack_with = seals if in_cluster else None
+        messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output, pack_with))
+        step = output_step(output.name)
+        op.output(step, messages, _sink(OutputSink(output, telemetry, opened), step, seals))
     return flow
 
 
-def _encode(output: Output, in_cluster: bool, keyed: KeyedResult) -> list[KeyedParcel]:  # noqa: FBT001 - see its one call
+def _source(source: Source, seals: Seals) -> FixedPartitionedSource[KeyedBatch, bytes]:
+    return SealedSource(source, seals) if seals.active else source
+
+
+def _sink(sink: OutputSink, step: str, seals: Seals) -> FixedPartitionedSink[Parcel, bytes]:
+    return SealedSink(sink, step, seals) if seals.active else sink
+
+
+def _encode(output: Output, pack_with: Seals | None, keyed: KeyedResult) -> list[KeyedParcel]:
     key, result = keyed
     messages = output.encode(result)
     items: list[Item] = [messages] if messages else []
     if result.stopped is not None:
         items.append(result.stopped)
-    return [(key, pack(item) if in_cluster else item) for item in items]
+    return [(key, item if pack_with is None else seal_parcel(pack(item), pack_with)) for item in items]

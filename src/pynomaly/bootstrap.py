@@ -57,6 +57,7 @@ from pynomaly_connectors.memory.sink import MemoryMessageSink
 from pynomaly_connectors.memory.source import MemoryRecordSource
 from pynomaly_connectors.registry.client import Registry
 from pynomaly_connectors.registry.event_sink import RegisteredEventSink
+from pynomaly_connectors.sealed_file import LedgerFolder
 from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
 from pynomaly_connectors.transcoded import TranscodedSink
 
@@ -85,9 +86,9 @@ class Services:
 
     spec: FlowSpec
     plan: FlowPlan
-    source_for: Callable[[Path | None], RecordSource]
+    source_for: Callable[[LedgerFolder | None], RecordSource]
     engine_for: EngineFactory
-    outputs: Callable[[Path | None], tuple[Output, ...]]
+    outputs: Callable[[LedgerFolder | None], tuple[Output, ...]]
     calls: CallLedger = field(default_factory=CallLedger)
 
     @property
@@ -232,7 +233,7 @@ def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLed
             assert_never(spec)
 
 
-def _source(spec: FlowSpec, starts: Path | None) -> RecordSource:
+def _source(spec: FlowSpec, starts: LedgerFolder | None) -> RecordSource:
     match spec.source:
         case KafkaSource():
             kernels = kernels_of(KernelLibrary.default().entry)
@@ -266,7 +267,7 @@ def _scan() -> Scan:
     return KernelLibrary.default().entry(scan)
 
 
-def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: Path | None) -> tuple[Output, ...]:
+def _outputs(spec: FlowSpec, plan: FlowPlan, ledger: LedgerFolder | None) -> tuple[Output, ...]:
     output = spec.output
     chosen: list[tuple[str, SinkSpec | None, Encode]] = [
         ("alerts", output.alerts, partial(_encode_events, ALERTS)),
@@ -285,7 +286,7 @@ def _keyed(sink: SinkSpec, encode: Encode) -> Encode:
     return lambda result: [keyed_by_id(message) for message in encode(result)]
 
 
-def _sink(name: str, spec: SinkSpec, ledger: Path | None) -> MessageSink:
+def _sink(name: str, spec: SinkSpec, ledger: LedgerFolder | None) -> MessageSink:
     match spec:
         case KafkaSink():
             return _kafka_sink(name, spec)

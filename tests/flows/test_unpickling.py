@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pynomaly.domain.error import StateError
-from pynomaly_flows.unpickling import guarded_unpickling
+from pynomaly.domain.seal import SealKey, Seals
+from pynomaly_flows.unpickling import cut_out_bytes, guarded_unpickling, pickled
 
 
 class _Exploit:
@@ -46,3 +47,29 @@ def test_the_guard_ends_with_its_block() -> None:
     with guarded_unpickling():
         assert pickle.loads is not before
     assert pickle.loads is before
+
+
+_SEALS = Seals((SealKey.of(b"k" * 32),), ("pumps", "store"))
+
+
+def test_with_a_key_only_sealed_bytes_come_through(tmp_path: Path) -> None:
+    """What was put into the store after the doctor has looked is refused before it is unpickled."""
+    sealed, canary = _SEALS.seal(b"state", "engine", "a"), tmp_path / "canary"
+    with guarded_unpickling(_SEALS):
+        assert pickle.loads(pickle.dumps(sealed)) == sealed
+        with pytest.raises(StateError, match="row of the recovery store: must carry a seal, carried none"):
+            pickle.loads(pickle.dumps(b"state"))
+        with pytest.raises(StateError, match="must hold bytes only, held something else"):
+            pickle.loads(pickle.dumps(_Exploit(canary)))
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 70_000])
+def test_bytes_are_cut_out_as_they_are_pickled(size: int) -> None:
+    """Of every length, for each has a form of its own; and nothing before or behind them."""
+    content = b"x" * size
+    row = pickled(content)
+    assert cut_out_bytes(row) == pickle.loads(row) == content
+    for harmed in (row + b".", row[1:], row[:-1], b"", pickle.dumps(bytearray(content)), pickle.dumps((content,))):
+        with pytest.raises(StateError, match="must hold bytes only"):
+            cut_out_bytes(harmed)

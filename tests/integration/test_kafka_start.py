@@ -15,6 +15,7 @@ from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import StateError
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.kafka.source import KafkaRecordSource
+from pynomaly_connectors.sealed_file import LedgerFolder
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def started(topics: KafkaTopics, topic: str, ledger: Path, **fields: object) -> 
     """Return the source of one run of a flow."""
     given = {"kind": "kafka", "bootstrap": topics.bootstrap, "topic": topic, "start": "latest", "timeout_s": 10}
     spec = KafkaSource.model_validate(given | fields)
-    return KafkaRecordSource(spec, json_decoder(RECORDS, "portable"), ledger=ledger)
+    return KafkaRecordSource(spec, json_decoder(RECORDS, "portable"), ledger=LedgerFolder(ledger))
 
 
 def values(reader: PartitionReader, count: int) -> list[float]:

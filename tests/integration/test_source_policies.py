@@ -30,6 +30,7 @@ from pynomaly_connectors.kafka.native.batch import kernels_of
 from pynomaly_connectors.kafka.source import KafkaRecordSource
 from pynomaly_connectors.kafka.topic_watch import EVERY_S
 from pynomaly_connectors.log_position import LogPosition
+from pynomaly_connectors.sealed_file import LedgerFolder
 from pynomaly_flows.live import LiveOptions, run_live
 
 pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("each_reader")]
@@ -49,7 +50,9 @@ def source(kafka: KafkaTopics, topic: str, ledger: Path | None = None, **fields:
     """Return the source of one run of a flow."""
     given = {"kind": "kafka", "bootstrap": kafka.bootstrap, "topic": topic, "timeout_s": 10}
     spec = KafkaSource.model_validate(given | fields)
-    return KafkaRecordSource(spec, json_decoder(RECORDS, "portable"), ledger=ledger)
+    return KafkaRecordSource(
+        spec, json_decoder(RECORDS, "portable"), ledger=None if ledger is None else LedgerFolder(ledger)
+    )
 
 
 def batches(reader: PartitionReader, done: Callable[[list[float]], bool]) -> list[RecordBatch]:

@@ -14,6 +14,7 @@ import pytest
 from pynomaly.application.ports import Message
 from pynomaly.domain.error import DeliveryError, StateError, UnavailableError
 from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line
+from pynomaly_connectors.sealed_file import LedgerFolder
 
 ONE, TWO, THREE = (Message(b'{"n":1}'), Message(b'{"n":2}'), Message(b'{"n":3}'))
 
@@ -87,7 +88,7 @@ def test_a_users_lines_stay(path: Path, tmp_path: Path) -> None:
     """Whatever the file held before the first start is not the flow's to remove."""
     path.parent.mkdir()
     path.write_bytes(b'{"mine":true}\n')
-    sink = JsonLinesSink(path, ledger=tmp_path / "ledger")
+    sink = JsonLinesSink(path, ledger=LedgerFolder(tmp_path / "ledger"))
     write(sink, None, ONE)
     write(sink, None, TWO)
     assert path.read_bytes() == b'{"mine":true}\n{"n":2}\n'
@@ -104,8 +105,8 @@ def test_ledgers_of_two_files_do_not_mix(tmp_path: Path) -> None:
     """Two outputs of one flow share a ledger folder."""
     ledger = tmp_path / "ledger"
     for name in ("alerts", "late"):
-        write(JsonLinesSink(tmp_path / name, ledger=ledger), None, ONE)
-    write(JsonLinesSink(tmp_path / "late", ledger=ledger), None, TWO)
+        write(JsonLinesSink(tmp_path / name, ledger=LedgerFolder(ledger)), None, ONE)
+    write(JsonLinesSink(tmp_path / "late", ledger=LedgerFolder(ledger)), None, TWO)
     assert (tmp_path / "alerts").read_bytes() == b'{"n":1}\n'
     assert (tmp_path / "late").read_bytes() == b'{"n":2}\n'
 
@@ -165,20 +166,20 @@ def test_state_and_file_may_be_moved_together(tmp_path: Path, monkeypatch: pytes
 def test_a_position_of_another_file_cuts_nothing(tmp_path: Path) -> None:
     """The output was moved to a file that holds more: what is in it stays, and a crash repeats nothing in it."""
     ledger = tmp_path / "ledger"
-    before = write(JsonLinesSink(tmp_path / "before", ledger=ledger), None, ONE)
+    before = write(JsonLinesSink(tmp_path / "before", ledger=LedgerFolder(ledger)), None, ONE)
     moved = tmp_path / "moved"
     moved.write_bytes(b'{"theirs":true}\n' * 3)
     for message in (TWO, THREE):  # the first start crashes before its first checkpoint
-        write(JsonLinesSink(moved, ledger=ledger), before, message)
+        write(JsonLinesSink(moved, ledger=LedgerFolder(ledger)), before, message)
     assert moved.read_bytes() == b'{"theirs":true}\n' * 3 + b'{"n":3}\n'
 
 
 def test_an_output_that_comes_back_to_a_file_keeps_its_lines(tmp_path: Path) -> None:
     """What the ledger says of an earlier start is not taken for this one."""
     ledger, first, second = tmp_path / "ledger", tmp_path / "first", tmp_path / "second"
-    at_first = write(JsonLinesSink(first, ledger=ledger), None, ONE)
-    at_second = write(JsonLinesSink(second, ledger=ledger), at_first, TWO)
-    write(JsonLinesSink(first, ledger=ledger), at_second, THREE)
+    at_first = write(JsonLinesSink(first, ledger=LedgerFolder(ledger)), None, ONE)
+    at_second = write(JsonLinesSink(second, ledger=LedgerFolder(ledger)), at_first, TWO)
+    write(JsonLinesSink(first, ledger=LedgerFolder(ledger)), at_second, THREE)
     assert first.read_bytes() == b'{"n":1}\n{"n":3}\n'
 
 
@@ -186,7 +187,7 @@ def test_a_position_of_a_topic_is_a_first_opening(path: Path, tmp_path: Path) ->
     """An output may move from a topic to a file."""
     path.parent.mkdir()
     path.write_bytes(b'{"mine":true}\n')
-    write(JsonLinesSink(path, ledger=tmp_path / "ledger"), b"{}", ONE)
+    write(JsonLinesSink(path, ledger=LedgerFolder(tmp_path / "ledger")), b"{}", ONE)
     assert path.read_bytes() == b'{"mine":true}\n{"n":1}\n'
 
 

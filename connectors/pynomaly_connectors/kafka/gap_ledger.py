@@ -19,7 +19,8 @@ from typing import Final
 import orjson
 
 from pynomaly.domain.error import StateError, UnavailableError
-from pynomaly_connectors.durable_file import replace_durably
+from pynomaly.domain.seal import UNSEALED, Seals
+from pynomaly_connectors.sealed_file import read_sealed, replace_sealed
 
 _VERSION: Final = 1
 _MOST_GAPS: Final = 1_000
@@ -107,10 +108,13 @@ class GapLedger:
     ----------
     folder
         Lives and dies with the flow's state; made when it is needed.
+    seals
+        Of the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seals: Seals = UNSEALED) -> None:
         self._folder = folder
+        self._seals = seals
 
     def path(self, topic: str, partition: int) -> Path:
         """Return the file of a partition, which need not exist."""
@@ -122,13 +126,13 @@ class GapLedger:
         Raises
         ------
         StateError
-            When the file is damaged.
+            When the file is damaged, or its seal does not hold.
         UnavailableError
             When it cannot be read.
         """
         path = self.path(topic, partition)
         try:
-            return Gaps.from_bytes(path.read_bytes()) if path.exists() else Gaps()
+            return Gaps.from_bytes(read_sealed(path, self._seals)) if path.exists() else Gaps()
         except OSError as error:
             raise _unusable(path, error) from None
         except (ValueError, TypeError):
@@ -147,7 +151,7 @@ class GapLedger:
         """
         path = self.path(topic, partition)
         try:
-            replace_durably(path, gaps.to_bytes())
+            replace_sealed(path, gaps.to_bytes(), self._seals)
         except OSError as error:
             raise _unusable(path, error) from None
 

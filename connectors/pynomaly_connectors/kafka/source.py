@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -35,6 +34,7 @@ from pynomaly_connectors.kafka.portable_feed import PortableFeed
 from pynomaly_connectors.kafka.start_ledger import StartLedger, Starts
 from pynomaly_connectors.kafka.trouble import Clock
 from pynomaly_connectors.log_position import Log, LogPosition, saved_offset
+from pynomaly_connectors.sealed_file import LedgerFolder
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class KafkaRecordSource:
         clock: Clock = time.monotonic,
         kernels: MessageKernels | None = None,
         *,
-        ledger: Path | None = None,
+        ledger: LedgerFolder | None = None,
         until: Place | None = None,
         start_key: str = "source.start",
     ) -> None:
@@ -78,8 +78,8 @@ class KafkaRecordSource:
         self._decoder = decoder
         self._clock = clock
         self._kernels = MessageKernels() if kernels is None else kernels
-        self._ledger = None if ledger is None else StartLedger(ledger)
-        self._lost = LostRecords(spec, None if ledger is None else GapLedger(ledger))
+        self._ledger = None if ledger is None else StartLedger(ledger.path, ledger.seals)
+        self._lost = LostRecords(spec, None if ledger is None else GapLedger(ledger.path, ledger.seals))
         self._until = until
         self._start_key = start_key
         self._topic: Topic | None = None

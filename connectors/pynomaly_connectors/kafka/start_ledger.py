@@ -19,8 +19,10 @@ from pathlib import Path
 import orjson
 
 from pynomaly.domain.error import StateError, UnavailableError
+from pynomaly.domain.seal import UNSEALED, Seals
 from pynomaly_connectors.durable_file import sync_folder
 from pynomaly_connectors.log_position import LogPosition
+from pynomaly_connectors.sealed_file import read_sealed
 
 _VERSION = 1
 
@@ -75,10 +77,13 @@ class StartLedger:
     ----------
     folder
         Lives and dies with the flow's state; made when it is needed.
+    seals
+        Of the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seals: Seals = UNSEALED) -> None:
         self._folder = folder
+        self._seals = seals
 
     def starts(self, topic: str, now: Callable[[], Starts]) -> Starts:
         """Return what is written down of a topic; at its first start write down ``now``.
@@ -86,7 +91,7 @@ class StartLedger:
         Raises
         ------
         StateError
-            When the file is damaged.
+            When the file is damaged, or its seal does not hold.
         UnavailableError
             When the folder cannot be written.
         """
@@ -94,7 +99,7 @@ class StartLedger:
         try:
             if not path.exists():
                 self._write_once(path, now().to_bytes())
-            return Starts.from_bytes(path.read_bytes())
+            return Starts.from_bytes(read_sealed(path, self._seals))
         except OSError as error:
             raise UnavailableError(
                 f"{path} must be a file that can be written, was not: {error.strerror}; look at the permissions and "
@@ -110,7 +115,7 @@ class StartLedger:
         self._folder.mkdir(parents=True, exist_ok=True)
         fresh = self._folder / f".{os.getpid()}.new"
         with fresh.open("wb") as file:
-            file.write(content)
+            file.write(self._seals.seal(content, path.name))
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -23,6 +23,7 @@ from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
 from pynomaly.application.spec.source import KafkaSource, SourceSpec
+from pynomaly.application.spec.state import StateSpec
 from pynomaly.application.spec.window import WindowSpec
 from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.outcome import Level
@@ -89,6 +90,8 @@ class FlowSpec(Section):
     """Bounds of memory and of rejected records."""
     checkpoint: CheckpointSpec = CheckpointSpec()
     """How often state becomes durable."""
+    state: StateSpec = StateSpec()
+    """Keys with which saved state is sealed; by default it is not."""
     metrics: MetricsSpec = MetricsSpec()
     """Metrics for Prometheus; off by default."""
 

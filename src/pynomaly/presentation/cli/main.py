@@ -24,6 +24,7 @@ from pynomaly.presentation.cli.redrive import redrive_letters
 from pynomaly.presentation.cli.replay import replay_flow
 from pynomaly.presentation.cli.result import print_text, standard_output
 from pynomaly.presentation.cli.run import run_flow
+from pynomaly.presentation.cli.state import back_up_state, restore_state, seal_state, show_state
 from pynomaly.presentation.cli.topics import create_topics
 from pynomaly.presentation.cli.version import show_version
 
@@ -65,6 +66,7 @@ def _program() -> typer.Typer:
     made.add_typer(_detectors())
     made.add_typer(_dead_letters())
     made.add_typer(_topics())
+    made.add_typer(_state())
     made.command("doctor")(doctor)
     made.command("version")(show_version)
     return made
@@ -108,6 +110,18 @@ def _topics() -> typer.Typer:
     made = typer.Typer(name="topics", help="Make the topics that flows need.", rich_markup_mode=None)
     made.callback(invoke_without_command=True)(_show_help)
     made.command("create")(create_topics)
+    return made
+
+
+def _state() -> typer.Typer:
+    made = typer.Typer(
+        name="state", help="Look at saved state, seal it, copy it and bring it back.", rich_markup_mode=None
+    )
+    made.callback(invoke_without_command=True)(_show_help)
+    made.command("show")(show_state)
+    made.command("seal")(seal_state)
+    made.command("backup")(back_up_state)
+    made.command("restore")(restore_state)
     return made
 
 

@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.domain.error import ConfigError
+from pynomaly.domain.seal import SealError, Seals, key_id
+from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly.presentation.cli.finding import Finding, fail, ok, warn
+from pynomaly_connectors.sealed_file import read_sealed
 from pynomaly_flows.shard_folders import state_folders
 from pynomaly_flows.state_folder import StateFolder
 
@@ -79,9 +83,16 @@ def _store(folder: StateFolder) -> Finding:
 
 
 def _identity(folder: StateFolder, spec: FlowSpec | None) -> Iterator[Finding]:
+    key = key_id(folder.identity.read_bytes()) if folder.identity.exists() else None
+    if spec is None and key is not None:
+        yield ok("state", f"is sealed with key {key}: name the flow to look into it")
+        return
     try:
-        saved = json.loads(folder.identity.read_text())
+        saved = json.loads(read_sealed(folder.identity, Seals(() if spec is None else state_keys(spec.state))))
         owner = {name: saved[name] for name in ("flow", "fingerprint")}
+    except (SealError, ConfigError) as error:
+        yield fail("state", str(error), _WAYS_OUT)
+        return
     except (OSError, ValueError, KeyError, TypeError):
         yield fail("state", f"{folder.identity} must say whose state this is, was unreadable", _WAYS_OUT)
         return
