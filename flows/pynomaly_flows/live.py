@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
+from pynomaly.application.repartition import Stage
 from pynomaly.application.shard import Shard
 from pynomaly.application.spec.flow import CheckpointSpec
 from pynomaly.application.telemetry import Telemetry
@@ -25,7 +27,8 @@ from pynomaly_flows.settled_heap import settled_heap
 from pynomaly_flows.shard_folders import alone, one_of_many
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source, everything
-from pynomaly_flows.state_folder import FlowIdentity, StateFolder
+from pynomaly_flows.stages import Phase, Reading, identity_of, opened, phases_of
+from pynomaly_flows.state_folder import StateFolder
 from pynomaly_flows.topology import build_dataflow
 from pynomaly_flows.unpickling import guarded_unpickling
 
@@ -46,6 +49,8 @@ class LiveOptions:
         The share of the partitions that is read, with its own folder in ``state``; None: all of them.
     supervised
         Another process holds ``state`` for all shards.
+    stage
+        The part of a flow with `keying: repartition` that runs; None: all of it.
     """
 
     state: Path
@@ -53,6 +58,7 @@ class LiveOptions:
     reset_state: bool = False
     shard: Shard | None = None
     supervised: bool = False
+    stage: Stage | None = None
 
 
 def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
@@ -76,36 +82,51 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     """
     drain = Drain()
     with _held(options) as folder, drain.on_signals():
-        _run_once(services, telemetry, options, folder, drain, trace)
-        while drain.reopens():
-            _run_once(services, telemetry, options, folder, drain, trace)
+        for phase in phases_of(services, options.stage, until_end=options.until_end):
+            if not drain.requested:
+                _run_once(services, telemetry, options, folder, drain, trace, phase)
+            while drain.reopens():
+                _run_once(services, telemetry, options, folder, drain, trace, phase)
 
 
 def _run_once(
-    services: Services, telemetry: Telemetry, options: LiveOptions, folder: StateFolder, drain: Drain, trace: Trace
+    services: Services,
+    telemetry: Telemetry,
+    options: LiveOptions,
+    folder: StateFolder,
+    drain: Drain,
+    trace: Trace,
+    phase: Phase,
 ) -> None:
     """Run from a start to the end or a drain; return when everything is durable."""
-    identity = FlowIdentity(services.plan.name, services.plan.fingerprint)
+    identity = identity_of(services, options.stage)
     folder.prepare(identity)
-    inputs = services.source_for(folder.starts)
     examined = folder.take_prepared()
     pace = _pace(services.spec.checkpoint, examined)
-    known = examined.partitions
-    source = Source(inputs, drain, telemetry, known, bounded=options.until_end, owns=_share(options.shard))
+    reading = Reading(drain, telemetry, options.until_end, _share(options.shard))
     outputs = services.outputs(folder.outputs)
     engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry)
+
+    def judging(source: Source) -> Dataflow:
+        return build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace)
 
     def run_dataflow() -> None:
         telemetry.checkpoint_interval_chosen(pace.interval_s)
         run_main(
-            build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace),
+            inputs.dataflow(services.plan.name, judging, telemetry),
             epoch_interval=timedelta(seconds=pace.interval_s),
             recovery_config=RecoveryConfig(folder.recovery),
         )
 
-    with guarded_unpickling(), _own_errors(), closing(engines), source, settled_heap():
+    with (
+        guarded_unpickling(),
+        _own_errors(),
+        closing(engines),
+        opened(services, phase, folder, examined, reading) as inputs,
+        settled_heap(),
+    ):
         run_dataflow()
-        while drain.resumes() and not source.at_end:
+        while drain.resumes() and not inputs.at_end:
             pace.slow_down()
             folder.prepare(identity)
             folder.take_prepared()

@@ -24,6 +24,7 @@ from pynomaly_flows.side_files import SideFile
 from pynomaly_flows.unpickling import loads_bytes
 
 _INPUT = "%.records"  # the step of the topology that reads
+_UNKEYED = "%.unkeyed-records"  # the step that reads what is copied by series first
 _ENGINES = "%.engine%"  # the step that keeps the engines' states
 _RESUME_EPOCH = """
     SELECT MIN(COALESCE(fronts.worker_frontier, exs.resume_epoch))
@@ -49,11 +50,14 @@ class Examined:
         Input partitions that the store has positions of.
     side_files
         Files that the store refers to.
+    unkeyed
+        Partitions of the input that is copied by series first.
     """
 
     deleted: int
     partitions: tuple[str, ...]
     side_files: tuple[SideFile, ...] = ()
+    unkeyed: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the facts as text."""
@@ -69,8 +73,14 @@ class Examined:
             When it is something else.
         """
         match json.loads(text):
-            case {"deleted": int(deleted), "partitions": list(partitions), "side_files": list(files)}:
-                return cls(deleted, tuple(partitions), tuple(SideFile(file["name"], file["size"]) for file in files))
+            case {
+                "deleted": int(deleted),
+                "partitions": list(partitions),
+                "side_files": list(files),
+                "unkeyed": list(unkeyed),
+            }:
+                side_files = tuple(SideFile(file["name"], file["size"]) for file in files)
+                return cls(deleted, tuple(partitions), side_files, tuple(unkeyed))
             case _:
                 raise ValueError("not what the doctor writes")
 
@@ -97,7 +107,8 @@ def doctor(folder: Path, store_id: str) -> Examined:
         with closing(sqlite3.connect(file, isolation_level=None)) as store:
             _check_integrity(store, file)
             _check_identity(store, file, store_id)
-            return Examined(_delete_aborted(store), _partitions(store), _side_files(store))
+            deleted = _delete_aborted(store)
+            return Examined(deleted, _partitions(store, _INPUT), _side_files(store), _partitions(store, _UNKEYED))
     except sqlite3.DatabaseError as error:
         raise StateError(
             f"recovery store {file} must be a sound SQLite database, was not ({error}): {_WAYS_OUT}"
@@ -132,8 +143,8 @@ def _delete_aborted(store: sqlite3.Connection) -> int:
     return store.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount
 
 
-def _partitions(store: sqlite3.Connection) -> tuple[str, ...]:
-    rows = store.execute("SELECT DISTINCT state_key FROM snaps WHERE step_id LIKE ? ORDER BY state_key", (_INPUT,))
+def _partitions(store: sqlite3.Connection, step: str) -> tuple[str, ...]:
+    rows = store.execute("SELECT DISTINCT state_key FROM snaps WHERE step_id LIKE ? ORDER BY state_key", (step,))
     return tuple(name for (name,) in rows)
 
 

@@ -166,6 +166,8 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         Which partitions, by their names, belong to this flow's state; the others are another shard's.
     here
         Which of those are read by this process.
+    rest
+        Shared with the other inputs of the process, if there are some.
 
     Raises
     ------
@@ -184,6 +186,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         bounded: bool,
         owns: Choice = everything,
         here: Choice = everything,
+        rest: Rest | None = None,
     ) -> None:
         self._source = source
         found = source.partitions()
@@ -196,7 +199,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         _check_partitions(source, self._partitions, known)
         self._opened: dict[str, Partition] = {}
         self._has_begun = False
-        self._rest = Rest()
+        self._rest = Rest() if rest is None else rest
         self._drain = drain
         self._telemetry = telemetry
         self._bounded = bounded

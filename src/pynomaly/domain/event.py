@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from pynomaly.domain.origin import Origin
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import RawRecord, Stream
 
@@ -96,7 +97,10 @@ class WindowSpan:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyDetected:
-    """A record (or a window) alerted at a level."""
+    """A record (or a window) alerted at a level.
+
+    Its origin is where the record stood before it was ordered by series; None in other flows, and for a window.
+    """
 
     id: str
     flow: str
@@ -111,11 +115,15 @@ class AnomalyDetected:
     expected: dict[str, float | None]
     parts: tuple[PartContribution, ...]
     window: WindowSpan | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRejected:
-    """A record could not be used; its bytes go to the dead letters."""
+    """A record could not be used; its bytes go to the dead letters.
+
+    Its origin is where it stood before it was ordered by series, if it says so; None in other flows.
+    """
 
     id: str
     flow: str
@@ -123,6 +131,7 @@ class RecordRejected:
     offset: int
     reason: Reason
     raw: RawRecord
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
