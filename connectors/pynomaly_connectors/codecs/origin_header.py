@@ -1,8 +1,8 @@
 """The header by which a copied record says which record of the input it is.
 
 `pynomaly.origin`, 28 bytes, big-endian: the 16 bytes of the input's topic id (zeros if it has none), partition (4)
-and offset (8). Of fixed width, so that compiled code can read it. Of several the last one counts, for a record may have been
-through a repartitioner before.
+and offset (8). Of fixed width, so that compiled code can read it. Of several the last one counts, for a record may
+have been through a repartitioner before.
 """
 
 from __future__ import annotations
