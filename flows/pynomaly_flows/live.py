@@ -50,7 +50,9 @@ class LiveOptions:
     supervised
         Another process holds ``state`` for all shards.
     stage
-        The part of a flow with `keying: repartition` that runs; None: all of it.
+        The part of a flow with `keying: repartition` that this state is of; None: all of it.
+    turn
+        The part of such a whole flow that runs now, while shards wait for one another; None: as the flow has it.
     """
 
     state: Path
@@ -59,6 +61,7 @@ class LiveOptions:
     shard: Shard | None = None
     supervised: bool = False
     stage: Stage | None = None
+    turn: Stage | None = None
 
 
 def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
@@ -82,7 +85,7 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     """
     drain = Drain()
     with _held(options) as folder, drain.on_signals():
-        for phase in phases_of(services, options.stage, until_end=options.until_end):
+        for phase in phases_of(services, options.turn or options.stage, until_end=options.until_end):
             if not drain.requested:
                 _run_once(services, telemetry, options, folder, drain, trace, phase)
             while drain.reopens():

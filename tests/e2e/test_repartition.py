@@ -145,7 +145,9 @@ def _assert_each_series_in_one_partition(flow: FlowRuns) -> None:
 def _replayed(flow: FlowRuns) -> tuple[dict[str, bytes], list[bytes]]:
     """Return the alerts, by their ids, and the lines of outcomes of a replay."""
     flow.replay("--output", "replayed.jsonl", "--outcomes", "replayed-outcomes.jsonl")
-    alerts = {orjson.loads(line)["id"]: line for line in flow.file.with_name("replayed.jsonl").read_bytes().splitlines()}
+    alerts = {
+        orjson.loads(line)["id"]: line for line in flow.file.with_name("replayed.jsonl").read_bytes().splitlines()
+    }
     return alerts, sorted(flow.file.with_name("replayed-outcomes.jsonl").read_bytes().splitlines())
 
 
@@ -200,7 +202,7 @@ def test_one_command_runs_both_stages(flow: FlowRuns) -> None:
 
 
 def test_two_shards_copy_and_judge_the_same(flow: FlowRuns) -> None:
-    """Two shards, one of them killed, give each record one outcome, and to the end they wait for each other's copies."""
+    """Two shards, one of them killed, give each record one outcome; to the end they wait for each other's copies."""
     with _producing(flow):
         job = flow.start("sharded", "--shards", "2")
         state = flow.state("sharded") / "shard-1-of-2"
@@ -221,7 +223,9 @@ def test_a_new_flow_over_old_copies_and_portable_readers(flow: FlowRuns) -> None
     """Both readers judge the same copies alike, and a stage that starts over copies everything twice for nothing."""
     send(flow.bootstrap, flow.readings, _mixed(Traffic(20, 200, _PARTITIONS).records()))
     first = flow.finish("broken")
-    flow.file.write_text(flow.file.read_text().replace("keying: repartition", "keying: repartition\n  reader: portable"))
+    flow.file.write_text(
+        flow.file.read_text().replace("keying: repartition", "keying: repartition\n  reader: portable")
+    )
     again = flow.start("later", "--until-end").wait().succeeded()
     assert "copied" in again.out
     repeats = _assert_one_outcome_each(flow, list(lines(flow.outcomes("later"))))

@@ -102,7 +102,7 @@ class KafkaRecordCopier:
         for value, key, partition, headers, time_ms, origin in rows:
             kept = without_origin(headers) if headers else ()
             produce(value, key, partition, (*kept, (ORIGIN, origin)), max(time_ms, 0))
-        self._writer.serve()
+        self._writer.raise_failed()
 
     def flush(self) -> None:
         """Return when all copies are acknowledged; raises as `KafkaMessageWriter.flush` does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -110,7 +110,7 @@ class KafkaMessageWriter:
         """
         for message in messages:
             self.send(message)
-        self.serve()
+        self.raise_failed()
 
     def send(self, message: Message | RawRecord, partition: int = ANY_PARTITION) -> None:
         """Queue one message, by its key or into a partition; waits while the queue is full.
@@ -144,13 +144,15 @@ class KafkaMessageWriter:
                 since = self._clock() if since is None else since
                 self._wait_for_room(since)
             except KafkaException as refusal:
+                if refusal.args[0].code() == KafkaError._FATAL:  # noqa: SLF001 - public, but carries librdkafka's underscore
+                    self._serve(self._producer.poll, _SERVE_S)  # says why
                 raise self._broken(self._error(refusal.args[0], value or b"", partition)) from None
             else:
                 return
 
-    def serve(self) -> None:
+    def raise_failed(self) -> None:
         """Take the delivery reports that are here; raises as `write` does."""
-        self._producer.poll(0)
+        self._serve(self._producer.poll, 0)
         self._raise_failure()
 
     def flush(self) -> None:
@@ -164,7 +166,7 @@ class KafkaMessageWriter:
             When the brokers no longer let us write.
         """
         since = self._clock()
-        while self._producer.flush(_SERVE_S) > 0:
+        while self._serve(self._producer.flush, _SERVE_S) > 0:
             self._raise_failure()
             self._raise_expiry(since)
         self._raise_failure()
@@ -177,10 +179,28 @@ class KafkaMessageWriter:
     def close(self) -> None:
         """Drop whatever was not flushed; may be called twice."""
         self._producer.purge(blocking=False)
-        self._producer.flush(_SERVE_S)
+        self._serve(self._producer.flush, _SERVE_S)
+
+    def _serve(self, call: Callable[[float], int], seconds: float) -> int:
+        """Run the client's callbacks by one of its calls.
+
+        The client raises a fatal error out of whichever call comes next, once: brokers have lost what they had
+        acknowledged (OUT_OF_ORDER_SEQUENCE_NUMBER), and the sequence of this producer cannot go on.
+        """
+        waiting = len(self._producer)
+        try:
+            return call(seconds)
+        except (KafkaException, SystemError) as raised:
+            # A report that `flush` hands out behind the fatal error finds that one pending, and trips over it.
+            fatal = raised.__cause__ if isinstance(raised, SystemError) else raised
+            if not isinstance(fatal, KafkaException):
+                raise
+            failure = self._broken(self._error(fatal.args[0], b"", None))
+            failure.messages = max(failure.messages, waiting)
+            return len(self._producer)
 
     def _wait_for_room(self, since: float) -> None:
-        self._producer.poll(_SERVE_S)
+        self._serve(self._producer.poll, _SERVE_S)
         self._raise_failure()
         self._raise_expiry(since)
 
@@ -226,7 +246,7 @@ class KafkaMessageWriter:
             return
         if not self._settled:
             self._settled = True
-            self._producer.flush(_SETTLING_S)  # what is acknowledged all the same is no failure
+            self._serve(self._producer.flush, _SETTLING_S)  # what is acknowledged all the same is no failure
             self._producer.purge()
-            self._producer.flush(_SERVE_S)
+            self._serve(self._producer.flush, _SERVE_S)
         raise self._failure

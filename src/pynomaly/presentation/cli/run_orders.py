@@ -62,6 +62,8 @@ class ShardOrders:
         Whether to serve metrics on loopback, for the supervisor to collect.
     stage
         As in `RunOrders`.
+    turn
+        The stage of a whole flow that runs now; None: as the flow has it.
     """
 
     supervisor: int
@@ -74,6 +76,7 @@ class ShardOrders:
     log_format: LogForm
     serves_metrics: bool
     stage: Stage | None = None
+    turn: Stage | None = None
 
     def to_text(self) -> str:
         """Return the orders as one argument."""

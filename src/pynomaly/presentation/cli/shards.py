@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
@@ -42,9 +41,9 @@ def run_shards(spec: FlowSpec, orders: RunOrders, count: int) -> int:
     shards, started_s = Shard.all_of(count), perf_counter()
     status, board = os.EX_OK, _board(shards)
     with alone(orders.state, count, reset=orders.reset_state):
-        for stage in _one_after_another(spec, orders):
+        for turn in _turns(spec, orders):
             board = _board(shards)
-            status = _run_stage(spec, replace(orders, stage=stage), shards, board)
+            status = _run_turn(spec, orders, turn, shards, board)
             if status != os.EX_OK or board.is_draining:
                 break
     if status == os.EX_OK:
@@ -52,18 +51,18 @@ def run_shards(spec: FlowSpec, orders: RunOrders, count: int) -> int:
     return status
 
 
-def _one_after_another(spec: FlowSpec, orders: RunOrders) -> Sequence[Stage | None]:
-    """Return the stages to run: to the end, all shards must have copied before one knows where the copies end."""
+def _turns(spec: FlowSpec, orders: RunOrders) -> Sequence[Stage | None]:
+    """Return what all shards do before all do the next: only when all have copied, one knows where the copies end."""
     copies = isinstance(spec.source, KafkaSource) and spec.source.by_series is not None
-    return ("repartition", "detect") if copies and orders.until_end and orders.stage is None else (orders.stage,)
+    return ("repartition", "detect") if copies and orders.until_end and orders.stage is None else (None,)
 
 
 def _board(shards: Sequence[Shard]) -> ShardBoard:
     return ShardBoard(structlog.get_logger(_LOGGER), [str(shard) for shard in shards])
 
 
-def _run_stage(spec: FlowSpec, orders: RunOrders, shards: Sequence[Shard], board: ShardBoard) -> int:
-    children = [Child(str(shard), _command(orders, shard)) for shard in shards]
+def _run_turn(spec: FlowSpec, orders: RunOrders, turn: Stage | None, shards: Sequence[Shard], board: ShardBoard) -> int:
+    children = [Child(str(shard), _command(orders, shard, turn)) for shard in shards]
     with _endpoint(spec, orders.listen, board):
         return asyncio.run(_supervise(children, board, longest_wait_s(spec) + MARGIN_S))
 
@@ -72,7 +71,7 @@ async def _supervise(children: Sequence[Child], board: ShardBoard, drain_s: floa
     return await Supervisor(children, board, may_mend, drain_s).run()
 
 
-def _command(orders: RunOrders, shard: Shard) -> list[str]:
+def _command(orders: RunOrders, shard: Shard, turn: Stage | None) -> list[str]:
     share = ShardOrders(
         supervisor=os.getpid(),
         index=shard.index,
@@ -84,6 +83,7 @@ def _command(orders: RunOrders, shard: Shard) -> list[str]:
         log_format=orders.log_format,
         serves_metrics=bool(orders.listen),
         stage=orders.stage,
+        turn=turn,
     )
     return [sys.executable, "-P", "-m", "pynomaly.presentation.cli.shard_process", share.to_text()]
 
