@@ -14,7 +14,9 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the tests' Kafka br
 def main() -> int:
     """Measure what was asked for; exit with 1 if a target does not hold."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure pynomaly beside its peers.")
-    parser.add_argument("--only", choices=("kernels", "kafka", "shards"), help="one part; by default all")
+    parser.add_argument(
+        "--only", choices=("kernels", "kafka", "shards", "repartition"), help="one part; by default all"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each figure, of which the median counts")
     parser.add_argument("--records", type=int, default=2_000_000, help="records in the Kafka topic")
     parser.add_argument("--peer-mb", type=int, default=1_000, help="memory that River's half-space trees may fill [MB]")
@@ -33,6 +35,10 @@ def main() -> int:
         from shards import shard_rows  # noqa: PLC0415 - only here the whole flow is needed
 
         rows += shard_rows(asked.rounds, asked.records)
+    if asked.only in {None, "repartition"}:
+        from repartition import repartition_rows  # noqa: PLC0415 - as above
+
+        rows += repartition_rows(asked.rounds, asked.records)
     if asked.json:
         print(as_json(rows))
     else:

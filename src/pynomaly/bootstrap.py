@@ -18,7 +18,7 @@ from pynomaly.application.repartition import Repartition
 from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import RecordSpec
-from pynomaly.application.spec.repartition import RepartitionSpec, routed_record
+from pynomaly.application.spec.repartition import routed_record
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
 from pynomaly.application.spec.source import (
     DatasetSource,
@@ -268,7 +268,7 @@ def _repartition(spec: FlowSpec) -> Repartition | None:
     if not isinstance(source, KafkaSource) or source.by_series is None:
         return None
     connection = {name: getattr(source, name) for name in KafkaConnection.model_fields}
-    timeout_s = (source.repartition or RepartitionSpec()).delivery_timeout_s
+    timeout_s = source.copies_within_s
     copies = KafkaSink(kind="kafka", topic=source.by_series, delivery_timeout_s=timeout_s, **connection)
     return Repartition(
         source_for=partial(_unkeyed_source, routed_record(spec.record), source),

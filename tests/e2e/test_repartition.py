@@ -168,8 +168,8 @@ def test_kills_of_either_stage_change_nothing(flow: FlowRuns) -> None:
     with _producing(flow):
         jobs = {stage: _stage(flow, stage) for stage in states}
         for _ in range(_KILLS):
-            for stage in states:
-                _await_epoch(jobs[stage], states[stage])
+            for stage, state in states.items():
+                _await_epoch(jobs[stage], state)
                 time.sleep(random.uniform(0.2, 0.9))  # that the moment is random is the point
                 assert jobs[stage].kill().code == -9
                 jobs[stage] = _stage(flow, stage)

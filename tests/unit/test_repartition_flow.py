@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
+from commands.program import pynomaly
+from pynomaly.application.spec.explain import explain
 from pynomaly.application.spec.parse import parse_flow
 from pynomaly.application.spec.repartition import routed_record
 from pynomaly.bootstrap import plan_of, services_of
@@ -18,6 +23,7 @@ from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import KeyColumn, RawRecord, RecordBatch, Stream
 from pynomaly.domain.routing import partition_of
 from pynomaly.operations import needed_topics_of
+from pynomaly.presentation.cli.run import longest_wait_s
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.codecs.dead_letter import dead_letter_message, read_dead_letter
 from pynomaly_connectors.codecs.origin_header import ORIGIN, OriginDecoder, origin_headers
@@ -72,6 +78,36 @@ def test_what_decides_about_the_copies() -> None:
     assert more.routing_fingerprint() == plain.routing_fingerprint()
     other = parse_flow(_tree(record={**record, "series": ["site"]}))
     assert other.routing_fingerprint() != plain.routing_fingerprint()
+
+
+def test_it_is_explained() -> None:
+    """An operator reads which topic is judged."""
+    assert "copies each record by series to topic readings.by-series, and judges the copies" in str(
+        explain(parse_flow(_tree()))
+    )
+
+
+def test_how_long_the_flow_may_stand_still_counts_the_copies() -> None:
+    """A health check gives the copies the time that they have."""
+    assert longest_wait_s(parse_flow(_tree())) == 300.0
+    assert longest_wait_s(parse_flow(_tree({"repartition": {"delivery_timeout_s": 700}}))) == 700.0
+    assert longest_wait_s(parse_flow(_tree({"keying": "partition"}))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--stage", "detect"], "--stage: must be left out: the flow has no `source.keying: repartition`"),
+        (["--shard", "0/2", "--until-end"], "--stage: must be given with --shard and --until-end"),
+    ],
+)
+def test_stages_that_cannot_run_are_told(tmp_path: Path, options: list[str], text: str) -> None:
+    """Before anything is opened."""
+    keying = "partition" if "--stage" in options else "repartition"
+    (tmp_path / "flow.yaml").write_text(yaml.safe_dump(_tree({"keying": keying})))
+    ended = pynomaly("run", "flow.yaml", *options, folder=tmp_path)
+    assert ended.returncode == os.EX_CONFIG
+    assert text in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,11 @@ class KafkaSource(KafkaConnection):
         return given or f"{self.topic}.by-series"
 
     @property
+    def copies_within_s(self) -> float:
+        """How long copies may wait for the brokers [s]; 0: there are none."""
+        return 0.0 if self.by_series is None else (self.repartition or RepartitionSpec()).delivery_timeout_s
+
+    @property
     def judged(self) -> str:
         """Name of the topic whose records are judged."""
         return self.by_series or self.topic

@@ -253,13 +253,15 @@ def longest_wait_s(spec: FlowSpec) -> float:
     """Return how long a flow that is well may stand still: for a broker, or for fits that stand in one queue."""
     from pynomaly.application.spec.detect import PyodPart
     from pynomaly.application.spec.sink import KafkaSink
+    from pynomaly.application.spec.source import KafkaSource
     from pynomaly.infrastructure.adapted.fit_process import FIT_TIMEOUT_S
 
     output = spec.output
     sinks = (output.alerts, output.dead_letters, output.late, output.outcomes)
     deliveries = (sink.delivery_timeout_s for sink in sinks if isinstance(sink, KafkaSink))
     fits = FIT_TIMEOUT_S * sum(isinstance(part.spec, PyodPart) for part in spec.parts)
-    return max([fits, *deliveries])
+    copies = spec.source.copies_within_s if isinstance(spec.source, KafkaSource) else 0.0
+    return max([fits, copies, *deliveries])
 
 
 def _name(output: Output) -> str:
