@@ -101,7 +101,7 @@ class KafkaRecordCopier:
         rows = zip(whole.values, whole.keys, target, whole.headers, whole.times_ms, origins, strict=True)
         for value, key, partition, headers, time_ms, origin in rows:
             kept = without_origin(headers) if headers else ()
-            produce(value, key, partition, (*kept, (ORIGIN, origin)), max(time_ms, 0))
+            produce(value, key, partition, [*kept, (ORIGIN, origin)], max(time_ms, 0))
         self._writer.raise_failed()
 
     def flush(self) -> None:

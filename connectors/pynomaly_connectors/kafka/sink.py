@@ -13,7 +13,6 @@ from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.domain.error import AccessError, DeliveryError
 from pynomaly.domain.record import RawRecord
-from pynomaly_connectors.codecs.payload import Headers
 from pynomaly_connectors.kafka.client import Settings, connect, producer_settings
 from pynomaly_connectors.kafka.cluster import find_topic
 from pynomaly_connectors.kafka.error_code import RIGHT_MISSING, TOO_LARGE
@@ -118,10 +117,15 @@ class KafkaMessageWriter:
         Raises as `write` does.
         """
         self._raise_failure()
-        self.produce(message.value, message.key, partition, message.headers)
+        self.produce(message.value, message.key, partition, list(message.headers))
 
     def produce(
-        self, value: bytes | None, key: bytes | None, partition: int, headers: Headers, time_ms: int = 0
+        self,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        headers: list[tuple[str, str | bytes | None]],
+        time_ms: int = 0,
     ) -> None:
         """Queue one message with a timestamp [ms], 0 for the present; waits while the queue is full.
 
@@ -137,7 +141,7 @@ class KafkaMessageWriter:
                     partition,
                     on_delivery=self._delivered,
                     timestamp=time_ms,
-                    headers=list(headers),
+                    headers=headers,
                 )
             except BufferError:
                 # Back-pressure: the queue is bounded.

@@ -17,8 +17,8 @@ from pynomaly.domain.outcome import EXPLANATIONS, Reason
 #: Reasons in the order in which they are judged, with the keys of a flow that decide about each.
 PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
     Reason.REPEATED_ORIGIN: ("source.keying",),
-    Reason.TOMBSTONE: ("source.tombstones",),
     Reason.REPEATED_ID: ("dedupe.field", "dedupe.horizon"),
+    Reason.TOMBSTONE: ("source.tombstones",),
     Reason.NO_ORIGIN: ("source.keying", "source.repartition.topic"),
     Reason.NO_PAYLOAD: ("source.tombstones",),
     Reason.TOO_LARGE: ("record.max_bytes",),
