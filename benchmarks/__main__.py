@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure pynomaly beside its peers.")
     parser.add_argument(
         "--only",
-        choices=("kernels", "kafka", "shards", "growth", "recovery", "latency"),
+        choices=("kernels", "kafka", "shards", "growth", "recovery", "latency", "repartition"),
         help="one part; by default all",
     )
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each figure, of which the median counts")
@@ -53,6 +53,10 @@ def main() -> int:
         from latency import latency_rows  # noqa: PLC0415 - likewise
 
         rows += latency_rows(asked.seconds)
+    if asked.only in {None, "repartition"}:
+        from repartition import repartition_rows  # noqa: PLC0415 - as above
+
+        rows += repartition_rows(asked.rounds, asked.records)
     if asked.json:
         print(as_json(rows))
     else:

@@ -32,8 +32,9 @@ _ATTRIBUTES: Final = {
     "subject": "The series, or the group of a model; left out where it is empty.",
     "partitionkey": "As the subject.",
     "time": "Event time of the record; only of alerts and late records.",
+    "origin": "TOPIC[PARTITION]@OFFSET of the record that a copy by series is of; only of alerts on such records.",
 }
-_OPTIONAL: Final = {"subject", "partitionkey", "time"}
+_OPTIONAL: Final = {"subject", "partitionkey", "time", "origin"}
 _DEAD_LETTER: Final = {
     "__connect.errors.topic": "Where the record came from.",
     "__connect.errors.partition": "Its partition.",
@@ -49,7 +50,8 @@ _DEAD_LETTER: Final = {
     "pynomaly.id": "Equal for equal dead letters: keep one of each.",
     "ce_id": "Equal for equal dead letters: keep one of each.",
 }
-_CUT: Final = {
+_AT_TIMES: Final = {
+    "pynomaly.input": "TOPIC[PARTITION]@OFFSET of the record, where a copy by series was rejected.",
     "pynomaly.truncated": "What of key, headers and value is not whole.",
     "pynomaly.value_bytes": "Length of the value as it came.",
 }
@@ -149,7 +151,7 @@ def _dead_letter(sink: SinkSpec | None) -> Node:
             **dict.fromkeys(("key", "key_text", "value", "value_text"), _TEXT),
         }
         return {**message, "contentType": JSON.decode(), "payload": _object(properties, ["headers"])}
-    told = _DEAD_LETTER | _CUT
+    told = _DEAD_LETTER | _AT_TIMES
     headers: Node = {name: {**_TEXT, "description": meaning} for name, meaning in told.items()}
     content: Node = {"contentType": "application/octet-stream", "payload": {"description": "The bytes of the record."}}
     return {

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import run_main
 
+from pynomaly.application.repartition import Stage
 from pynomaly.application.shard import Shard
 from pynomaly.application.spec.flow import CheckpointSpec
 from pynomaly.application.telemetry import Telemetry
@@ -23,12 +25,14 @@ from pynomaly_flows.drain import Drain
 from pynomaly_flows.engine_step import Trace, untraced
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.foreseen import without_notices
+from pynomaly_flows.partition import Surroundings
 from pynomaly_flows.recovery_doctor import Examined
 from pynomaly_flows.settled_heap import settled_heap
 from pynomaly_flows.shard_folders import alone, one_of_many
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source, everything
-from pynomaly_flows.state_folder import FlowIdentity, StateFolder
+from pynomaly_flows.stages import Inputs, Phase, Reading, identity_of, opened, phases_of
+from pynomaly_flows.state_folder import StateFolder
 from pynomaly_flows.topology import build_dataflow
 from pynomaly_flows.unpickling import guarded_unpickling
 
@@ -49,6 +53,10 @@ class LiveOptions:
         The share of the partitions that is read, with its own folder in ``state``; None: all of them.
     supervised
         Another process holds ``state`` for all shards.
+    stage
+        The part of a flow with `keying: repartition` that this state is of; None: all of it.
+    turn
+        The part of such a whole flow that runs now, while shards wait for one another; None: as the flow has it.
     """
 
     state: Path
@@ -56,6 +64,8 @@ class LiveOptions:
     reset_state: bool = False
     shard: Shard | None = None
     supervised: bool = False
+    stage: Stage | None = None
+    turn: Stage | None = None
 
 
 def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
@@ -79,44 +89,61 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     """
     drain = Drain()
     with _held(options) as folder, drain.on_signals():
-        _run_once(services, telemetry, options, folder, drain, trace)
-        while drain.reopens():
-            _run_once(services, telemetry, options, folder, drain, trace)
+        run = _Run(services, telemetry, options, trace, folder, drain)
+        for phase in phases_of(services, options.turn or options.stage, until_end=options.until_end):
+            if not drain.requested:
+                run.once(phase)
+            while drain.reopens():
+                run.once(phase)
 
 
-def _run_once(
-    services: Services, telemetry: Telemetry, options: LiveOptions, folder: StateFolder, drain: Drain, trace: Trace
-) -> None:
-    """Run from a start to the end or a drain; return when everything is durable."""
-    identity = FlowIdentity(services.plan.name, services.plan.fingerprint)
-    keys = state_keys(services.spec.state)
-    seals = folder.prepare(identity, keys)
-    inputs = services.source_for(folder.source_ledger(seals))
-    examined = folder.take_prepared(seals=seals)
-    pace = _pace(services.spec.checkpoint, examined)
-    known = examined.partitions
-    room = DiskRoom(folder.recovery)
-    owns = _share(options.shard)
-    source = Source(inputs, drain, telemetry, known, bounded=options.until_end, owns=owns, check_room=room.check)
-    outputs = services.outputs(folder.output_ledger(seals))
-    engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry, room)
+@dataclass(frozen=True, slots=True)
+class _Run:
+    services: Services
+    telemetry: Telemetry
+    options: LiveOptions
+    trace: Trace
+    folder: StateFolder
+    drain: Drain
 
-    def run_dataflow() -> None:
-        telemetry.checkpoint_interval_chosen(pace.interval_s)
+    def once(self, phase: Phase) -> None:
+        """Run a phase from a start to the end or a drain; return when everything is durable."""
+        services, folder, drain = self.services, self.folder, self.drain
+        identity, keys = identity_of(services, self.options.stage), state_keys(services.spec.state)
+        seals = folder.prepare(identity, keys)
+        examined = folder.take_prepared(seals=seals)
+        pace = _pace(services.spec.checkpoint, examined)
+        room = DiskRoom(folder.recovery)
+        around = Surroundings(drain, self.telemetry, room.check)
+        reading = Reading(around, self.options.until_end, _share(self.options.shard), seals)
+        engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, self.telemetry, room)
+        with (
+            guarded_unpickling(seals),
+            _own_errors(),
+            closing(engines),
+            opened(services, phase, folder, examined, reading) as inputs,
+            settled_heap(),
+        ):
+            self._run_dataflow(inputs, reading, engines, pace)
+            while drain.resumes() and not inputs.at_end:
+                if pace.too_fast:
+                    pace.slow_down()
+                folder.prepare(identity, keys)
+                folder.take_prepared(seals=seals)
+                self._run_dataflow(inputs, reading, engines, pace)
+
+    def _run_dataflow(self, inputs: Inputs, reading: Reading, engines: Engines, pace: CheckpointPace) -> None:
+        name, outputs = self.services.plan.name, self.services.outputs(self.folder.output_ledger(reading.seals))
+
+        def judging(source: Source) -> Dataflow:
+            return build_dataflow(name, source, engines, outputs, self.telemetry, self.trace, seals=reading.seals)
+
+        self.telemetry.checkpoint_interval_chosen(pace.interval_s)
         run_main(
-            build_dataflow(services.plan.name, source, engines, outputs, telemetry, trace, seals=seals),
+            inputs.dataflow(name, judging, reading),
             epoch_interval=timedelta(seconds=pace.interval_s),
-            recovery_config=RecoveryConfig(folder.recovery),
+            recovery_config=RecoveryConfig(self.folder.recovery),
         )
-
-    with guarded_unpickling(seals), _own_errors(), closing(engines), source, settled_heap():
-        run_dataflow()
-        while drain.resumes() and not source.at_end:
-            if pace.too_fast:
-                pace.slow_down()
-            folder.prepare(identity, keys)
-            folder.take_prepared(seals=seals)
-            run_dataflow()
 
 
 def _pace(checkpoint: CheckpointSpec, examined: Examined) -> CheckpointPace:

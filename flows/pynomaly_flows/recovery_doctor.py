@@ -7,10 +7,10 @@ SQLite on one file in one process break each other's locks.
 
     python -m pynomaly_flows.recovery_doctor STORE_FOLDER STORE_ID
 
-exits 0 with what it has seen as JSON on standard output, or 1 with one line on standard
-error, 2 where the disk refuses. The keys of the seals
-come on standard input, where nobody else sees them. What is sealed with an earlier key is sealed anew with the present
-one, so that a key is out of use after one start without it.
+exits 0 with what it has seen as JSON on standard output, else with one line on standard error, 1 or, where the disk
+refuses, 2.
+The keys of the seals come on standard input, where nobody else sees them. What is sealed with an earlier key is sealed
+anew with the present one, so that a key is out of use after one start without it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from typing import Any
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealError, SealKey, Seals
 from pynomaly_flows.side_files import SideFile
-from pynomaly_flows.step import ENGINE, RECORDS, step_of
+from pynomaly_flows.step import ENGINE, RECORDS, UNKEYED, step_of
 from pynomaly_flows.unpickling import pickled, read_row
 
 _INPUT = f"%.{RECORDS}"
+_UNKEYED = f"%.{UNKEYED}"
 _LONGEST_REFERENCE = 1_024
 _PRIMARY = 0xFF  # SQLite's codes say more in the upper bits
 NO_DISK = 2
@@ -59,11 +60,14 @@ class Examined:
         Input partitions that the store has positions of.
     side_files
         Files that the store refers to.
+    unkeyed
+        Partitions of the input that is copied by series first.
     """
 
     deleted: int
     partitions: tuple[str, ...]
     side_files: tuple[SideFile, ...] = ()
+    unkeyed: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the facts as text."""
@@ -79,8 +83,14 @@ class Examined:
             When it is something else.
         """
         match json.loads(text):
-            case {"deleted": int(deleted), "partitions": list(partitions), "side_files": list(files)}:
-                return cls(deleted, tuple(partitions), tuple(SideFile(file["name"], file["size"]) for file in files))
+            case {
+                "deleted": int(deleted),
+                "partitions": list(partitions),
+                "side_files": list(files),
+                "unkeyed": list(unkeyed),
+            }:
+                side_files = tuple(SideFile(file["name"], file["size"]) for file in files)
+                return cls(deleted, tuple(partitions), side_files, tuple(unkeyed))
             case _:
                 raise ValueError("not what the doctor writes")
 
@@ -121,7 +131,7 @@ def doctor(
                 store.execute("BEGIN IMMEDIATE")
                 deleted = _delete_aborted(store)
                 side_files = _examine_rows(store, seals, adopt=adopt)
-            return Examined(deleted, _partitions(store), side_files)
+            return Examined(deleted, _partitions(store, _INPUT), side_files, _partitions(store, _UNKEYED))
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & _PRIMARY in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
             raise UnavailableError(
@@ -165,13 +175,13 @@ def _delete_aborted(store: sqlite3.Connection) -> int:
             f"altered; {_WAYS_OUT}"
         )
     deleted = store.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount
-    if committed is not None and not _partitions(store):
+    if committed is not None and not _partitions(store, _INPUT) and not _partitions(store, _UNKEYED):
         raise StateError(f"recovery store must hold positions of its last commit, held none; {_WAYS_OUT}")
     return deleted
 
 
-def _partitions(store: sqlite3.Connection) -> tuple[str, ...]:
-    rows = store.execute("SELECT DISTINCT state_key FROM snaps WHERE step_id LIKE ? ORDER BY state_key", (_INPUT,))
+def _partitions(store: sqlite3.Connection, step: str) -> tuple[str, ...]:
+    rows = store.execute("SELECT DISTINCT state_key FROM snaps WHERE step_id LIKE ? ORDER BY state_key", (step,))
     return tuple(name for (name,) in rows)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import bytewax.operators as op
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -19,13 +19,12 @@ from pynomaly.application.detection_result import DetectionResult
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly.domain.seal import Seals
 from pynomaly_flows.foreseen import foreseen
-from pynomaly_flows.parcel import Parcel
 from pynomaly_flows.partition import KeyedBatch
-from pynomaly_flows.sink import OutputSink
 from pynomaly_flows.source import Source
-from pynomaly_flows.step import ENGINE, RECORDS
+from pynomaly_flows.step import ENGINE
 
 _PARCEL: Final = "parcel"
+ItemT = TypeVar("ItemT")
 
 Logic = op.StatefulBatchLogic[RecordBatch, DetectionResult, bytes]
 LogicBuilder = Callable[[bytes | None], Logic]
@@ -38,8 +37,9 @@ def _open(seals: Seals, row: bytes | None, *place: str) -> bytes | None:
 class SealedSource(FixedPartitionedSource[KeyedBatch, bytes]):
     """A source whose positions are sealed."""
 
-    def __init__(self, source: Source, seals: Seals) -> None:
+    def __init__(self, source: Source, step: str, seals: Seals) -> None:
         self._source = source
+        self._step = step
         self._seals = seals
 
     def list_parts(self) -> list[str]:
@@ -49,15 +49,15 @@ class SealedSource(FixedPartitionedSource[KeyedBatch, bytes]):
     @foreseen
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SealedPartition:
         """Open a partition at a position that was sealed for it."""
-        position = _open(self._seals, resume_state, RECORDS, for_part)
-        return _SealedPartition(self._source.build_part(step_id, for_part, position), for_part, self._seals)
+        position = _open(self._seals, resume_state, self._step, for_part)
+        partition = self._source.build_part(step_id, for_part, position)
+        return _SealedPartition(partition, self._seals.within(self._step, for_part))
 
 
 class _SealedPartition(StatefulSourcePartition[KeyedBatch, bytes]):
-    def __init__(self, partition: StatefulSourcePartition[KeyedBatch, bytes], name: str, seals: Seals) -> None:
+    def __init__(self, partition: StatefulSourcePartition[KeyedBatch, bytes], own: Seals) -> None:
         self._partition = partition
-        self._name = name
-        self._seals = seals
+        self._own = own
 
     def next_batch(self) -> list[KeyedBatch]:
         return list(self._partition.next_batch())
@@ -66,7 +66,7 @@ class _SealedPartition(StatefulSourcePartition[KeyedBatch, bytes]):
         return self._partition.next_awake()
 
     def snapshot(self) -> bytes:
-        return self._seals.seal(self._partition.snapshot(), RECORDS, self._name)
+        return self._own.seal(self._partition.snapshot())
 
     def close(self) -> None:
         self._partition.close()
@@ -117,10 +117,10 @@ class SealedStep(Logic):
         return self._step
 
 
-class SealedSink(FixedPartitionedSink[Parcel, bytes]):
-    """An output whose position is sealed, and the messages that other processes of a cluster send to it."""
+class SealedSink(FixedPartitionedSink[ItemT, bytes]):
+    """An output whose position is sealed, and what other processes of a cluster send to it."""
 
-    def __init__(self, sink: OutputSink, step: str, seals: Seals) -> None:
+    def __init__(self, sink: FixedPartitionedSink[ItemT, bytes], step: str, seals: Seals) -> None:
         self._sink = sink
         self._step = step
         self._seals = seals
@@ -134,22 +134,22 @@ class SealedSink(FixedPartitionedSink[Parcel, bytes]):
         return self._sink.part_fn(item_key)
 
     @foreseen
-    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SealedOutput:
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SealedOutput[ItemT]:
         """Open the output at a position that was sealed for it."""
         position = _open(self._seals, resume_state, self._step, for_part)
         partition = self._sink.build_part(step_id, for_part, position)
         return _SealedOutput(partition, self._seals.within(self._step, for_part), self._seals)
 
 
-class _SealedOutput(StatefulSinkPartition[Parcel, bytes]):
-    def __init__(self, partition: StatefulSinkPartition[Parcel, bytes], own: Seals, seals: Seals) -> None:
+class _SealedOutput(StatefulSinkPartition[ItemT, bytes]):
+    def __init__(self, partition: StatefulSinkPartition[ItemT, bytes], own: Seals, seals: Seals) -> None:
         self._partition = partition
         self._own = own
         self._seals = seals
 
     @foreseen
-    def write_batch(self, values: list[Parcel]) -> None:
-        self._partition.write_batch([open_parcel(value, self._seals) for value in values])
+    def write_batch(self, values: list[ItemT]) -> None:
+        self._partition.write_batch([open_item(value, self._seals) for value in values])
 
     def snapshot(self) -> bytes:
         return self._own.seal(self._partition.snapshot())
@@ -158,11 +158,23 @@ class _SealedOutput(StatefulSinkPartition[Parcel, bytes]):
         self._partition.close()
 
 
+def sealed_source(source: Source, step: str, seals: Seals) -> FixedPartitionedSource[KeyedBatch, bytes]:
+    """Return a source whose positions are sealed, or without a key the source."""
+    return SealedSource(source, step, seals) if seals.active else source
+
+
+def sealed_sink(
+    sink: FixedPartitionedSink[ItemT, bytes], step: str, seals: Seals
+) -> FixedPartitionedSink[ItemT, bytes]:
+    """Return an output whose position is sealed, or without a key the output."""
+    return SealedSink(sink, step, seals) if seals.active else sink
+
+
 def seal_parcel(parcel: bytes, seals: Seals) -> bytes:
     """Seal what goes to another process: it is unpickled there, like a row."""
     return seals.seal(parcel, _PARCEL)
 
 
-def open_parcel(parcel: Parcel, seals: Seals) -> Parcel:
-    """Return what came from another process, or from this one as it is."""
-    return seals.open(parcel, _PARCEL) if isinstance(parcel, bytes) else parcel
+def open_item(item: ItemT, seals: Seals) -> ItemT:
+    """Return a parcel that came from another process, or what came from this one as it is."""
+    return cast("ItemT", seals.open(item, _PARCEL)) if isinstance(item, bytes) else item

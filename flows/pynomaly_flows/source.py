@@ -8,10 +8,8 @@ from typing import Self
 from bytewax.inputs import FixedPartitionedSource
 
 from pynomaly.application.ports import RecordSource
-from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import ConfigError, Problem, StateError
 from pynomaly.domain.record import Stream
-from pynomaly_flows.drain import Drain
 from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.key_group import key_group
 from pynomaly_flows.partition import GonePartition, KeyedBatch, Partition, Surroundings
@@ -33,18 +31,14 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         The input.
     bounded
         Whether to stop at the end that each partition has at its opening.
-    drain
-        Looked at before each read.
-    telemetry
-        Told of polls, lag and stalls.
+    around
+        What its partitions share, with those of other sources of the process too.
     known
         Partitions that the state has positions of.
     owns
         Which partitions, by their names, belong to this flow's state; the others are another shard's.
     here
         Which of those are read by this process.
-    check_room
-        Called before each checkpoint; raises when the disk has no room for one.
 
     Raises
     ------
@@ -56,14 +50,12 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
     def __init__(
         self,
         source: RecordSource,
-        drain: Drain,
-        telemetry: Telemetry,
+        around: Surroundings,
         known: Sequence[str] = (),
         *,
         bounded: bool,
         owns: Choice = everything,
         here: Choice = everything,
-        check_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         found = source.partitions()
@@ -77,7 +69,7 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
         self._opened: dict[str, Partition] = {}
         self._keys: dict[Stream, str] = {}
         self._has_begun = False
-        self._around = Surroundings(drain, telemetry, check_room)
+        self._around = around
         self._bounded = bounded
 
     def has_begun(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 RECORDS: Final = "records"
+UNKEYED: Final = "unkeyed-records"
 ENGINE: Final = "engine"
 
 

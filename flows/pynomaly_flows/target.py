@@ -34,6 +34,7 @@ from pynomaly_flows.drain import Drain
 from pynomaly_flows.early_end import end_unless_begun
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
+from pynomaly_flows.partition import Surroundings
 from pynomaly_flows.settled_heap import settle_heap
 from pynomaly_flows.shard_folders import check_count
 from pynomaly_flows.side_files import SideFiles
@@ -63,7 +64,8 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     known = examined.partitions
     room = DiskRoom(folder.recovery)
     inputs = services.source_for(folder.source_ledger(seals))
-    source = Source(inputs, drain, telemetry, known, bounded=until_end, here=worker.has, check_room=room.check)
+    around = Surroundings(drain, telemetry, room.check)
+    source = Source(inputs, around, known, bounded=until_end, here=worker.has)
     pace = CheckpointPace(shortest_s=1, share=1)  # Bytewax's own command line has set the interval
     engines = Engines(services.engine_for, SideFiles(folder.side), pace, drain, telemetry, room)
     end_unless_begun(source.has_begun)

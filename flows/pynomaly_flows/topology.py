@@ -7,8 +7,6 @@ from functools import partial
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.inputs import FixedPartitionedSource
-from bytewax.outputs import FixedPartitionedSink
 
 from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.output import Output
@@ -17,8 +15,7 @@ from pynomaly.domain.seal import UNSEALED, Seals
 from pynomaly_flows.engine_step import EngineStep, Trace, untraced
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.parcel import Item, Parcel, pack
-from pynomaly_flows.partition import KeyedBatch
-from pynomaly_flows.sealed_rows import LogicBuilder, SealedSink, SealedSource, SealedStep, seal_parcel
+from pynomaly_flows.sealed_rows import LogicBuilder, SealedStep, seal_parcel, sealed_sink, sealed_source
 from pynomaly_flows.sink import OpenOutputs, OutputSink
 from pynomaly_flows.source import Source
 from pynomaly_flows.step import ENGINE, RECORDS, output_step
@@ -60,7 +57,7 @@ def build_dataflow(
         Of the rows of the recovery store.
     """
     flow = Dataflow(name)
-    records = op.input(RECORDS, flow, _source(source, seals))
+    records = op.input(RECORDS, flow, sealed_source(source, RECORDS, seals))
     build: LogicBuilder = partial(EngineStep, engines, telemetry, trace)
     sealed = partial(SealedStep, build, source.key_of, seals)
     results = op.stateful_batch(ENGINE, records, sealed if seals.active else build)
@@ -69,16 +66,8 @@ def build_dataflow(
         pack_with = seals if in_cluster else None
         messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output, pack_with))
         step = output_step(output.name)
-        op.output(step, messages, _sink(OutputSink(output, telemetry, opened), step, seals))
+        op.output(step, messages, sealed_sink(OutputSink(output, telemetry, opened), step, seals))
     return flow
-
-
-def _source(source: Source, seals: Seals) -> FixedPartitionedSource[KeyedBatch, bytes]:
-    return SealedSource(source, seals) if seals.active else source
-
-
-def _sink(sink: OutputSink, step: str, seals: Seals) -> FixedPartitionedSink[Parcel, bytes]:
-    return SealedSink(sink, step, seals) if seals.active else sink
 
 
 def _encode(output: Output, pack_with: Seals | None, keyed: KeyedResult) -> list[KeyedParcel]:

@@ -14,12 +14,16 @@ from pynomaly.application.engine import Engine, EngineFactory
 from pynomaly.application.flow_plan import FlowPlan, Kernels
 from pynomaly.application.output import Encode, Output
 from pynomaly.application.ports import Message, MessageSink, RecordSource
+from pynomaly.application.repartition import CopySink
 from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
+from pynomaly.application.spec.record import RecordSpec
+from pynomaly.application.spec.repartition import routed_record
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
 from pynomaly.application.spec.source import (
     DatasetSource,
     FileSource,
+    KafkaConnection,
     KafkaSource,
     MemorySource,
 )
@@ -30,8 +34,10 @@ from pynomaly.domain.kernel import render
 from pynomaly.domain.plan import AdaptedSource, NativeSource, Part, ScoringPlan
 from pynomaly.domain.recent_ids import mark_repeats
 from pynomaly.domain.record import Stream
+from pynomaly.domain.routing import route
 from pynomaly.domain.series import Admission
 from pynomaly.domain.series.table import find_slots, rebuild
+from pynomaly.domain.source_marks import mark_resent
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.infrastructure.adapted.calls import CallLedger
@@ -44,12 +50,15 @@ from pynomaly_connectors.codecs.event_formats import event_format
 from pynomaly_connectors.codecs.event_schemas import ALERTS, LATE
 from pynomaly_connectors.codecs.identified import IdentifiedDecoder
 from pynomaly_connectors.codecs.json_scanner import scan
+from pynomaly_connectors.codecs.origin_header import OriginDecoder
 from pynomaly_connectors.codecs.outcome_lines import outcome_lines
 from pynomaly_connectors.codecs.payload import Decoder
+from pynomaly_connectors.codecs.routed import MessageKeys, RoutedDecoder
 from pynomaly_connectors.codecs.scanned import Scan
 from pynomaly_connectors.datasets import DatasetRecordSource
 from pynomaly_connectors.files.source import FileRecordSource
 from pynomaly_connectors.jsonl import JsonLinesSink, envelope_line, value_line
+from pynomaly_connectors.kafka.copier import KafkaCopySink
 from pynomaly_connectors.kafka.native.batch import kernels_of
 from pynomaly_connectors.kafka.sink import KafkaMessageSink
 from pynomaly_connectors.kafka.source import KafkaRecordSource
@@ -62,6 +71,26 @@ from pynomaly_connectors.terminal import TerminalSink as TerminalMessageSink
 from pynomaly_connectors.transcoded import TranscodedSink
 
 _LINES = {"dead-letters": envelope_line, "outcomes": value_line}
+
+
+@dataclass(frozen=True, slots=True)
+class Repartition:
+    """What the first stage is made of.
+
+    Parameters
+    ----------
+    source_for
+        Makes the input, given the folder of the state that keeps where it began; its batches have the keys of the
+        series and the records whole, and nothing else.
+    sink
+        Where the copies go.
+    fingerprint
+        Hash of what decides where a record goes.
+    """
+
+    source_for: Callable[[LedgerFolder | None], RecordSource]
+    sink: CopySink
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +111,8 @@ class Services:
         Makes its outputs, given the ledger folder of the state (None: nothing is resumed).
     calls
         What is out at detectors of other libraries, for a runner that watches over them.
+    repartition
+        What copies the input by series first; None: it is read as it is.
     """
 
     spec: FlowSpec
@@ -90,10 +121,11 @@ class Services:
     engine_for: EngineFactory
     outputs: Callable[[LedgerFolder | None], tuple[Output, ...]]
     calls: CallLedger = field(default_factory=CallLedger)
+    repartition: Repartition | None = None
 
     @property
     def source(self) -> RecordSource:
-        """Its input, for one pass from the beginning."""
+        """What it judges, for one pass from the beginning."""
         return self.source_for(None)
 
 
@@ -114,6 +146,7 @@ def services_of(spec: FlowSpec) -> Services:
         engine_for=engine_factory(plan),
         outputs=partial(_outputs, spec, plan),
         calls=calls,
+        repartition=_repartition(spec),
     )
 
 
@@ -135,6 +168,7 @@ def plan_of(spec: FlowSpec, calls: CallLedger | None = None) -> FlowPlan:
         rejections=spec.limits.rejected,
         fingerprint=spec.fingerprint(),
         dedupe_horizon=None if spec.dedupe is None else spec.dedupe.horizon,
+        has_origins=isinstance(spec.source, KafkaSource) and spec.source.by_series is not None,
     )
 
 
@@ -150,6 +184,7 @@ def engine_factory(plan: FlowPlan) -> EngineFactory:
             absorb=library.entry(absorb),
             mark_repeats=library.entry(mark_repeats),
             rebuild=library.entry(rebuild),
+            mark_resent=library.entry(mark_resent),
         )
 
     def engine_for(stream: Stream) -> Engine:
@@ -236,9 +271,12 @@ def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLed
 def _source(spec: FlowSpec, starts: LedgerFolder | None) -> RecordSource:
     match spec.source:
         case KafkaSource():
-            kernels = kernels_of(KernelLibrary.default().entry)
-            decoder = _kafka_decoder(spec, spec.source)
-            return KafkaRecordSource(spec.source, decoder, kernels=kernels, ledger=starts)
+            source, decoder = spec.source, _kafka_decoder(spec.record, spec.ids, spec.source)
+            if source.by_series is not None:
+                # The input decides where a flow starts; of the copies it reads all.
+                decoder = OriginDecoder(decoder, source.topic)
+                source = source.model_copy(update={"topic": source.by_series, "start": "earliest"})
+            return _kafka_source(source, decoder, starts)
         case MemorySource():
             return MemoryRecordSource(spec.source, _json_decoder(spec, spec.source.decoder))
         case FileSource():
@@ -249,14 +287,39 @@ def _source(spec: FlowSpec, starts: LedgerFolder | None) -> RecordSource:
             assert_never(spec.source)
 
 
-def _kafka_decoder(spec: FlowSpec, source: KafkaSource) -> Decoder:
+def _kafka_source(source: KafkaSource, decoder: Decoder, starts: LedgerFolder | None) -> KafkaRecordSource:
+    return KafkaRecordSource(source, decoder, kernels=kernels_of(KernelLibrary.default().entry), ledger=starts)
+
+
+def _repartition(spec: FlowSpec) -> Repartition | None:
+    source = spec.source
+    if not isinstance(source, KafkaSource) or source.by_series is None:
+        return None
+    connection = {name: getattr(source, name) for name in KafkaConnection.model_fields}
+    timeout_s = source.copies_within_s
+    copies = KafkaSink(kind="kafka", topic=source.by_series, delivery_timeout_s=timeout_s, **connection)
+    return Repartition(
+        source_for=partial(_unkeyed_source, routed_record(spec.record), source),
+        sink=KafkaCopySink(copies, kernel=KernelLibrary.default().entry(route)),
+        fingerprint=spec.routing_fingerprint(),
+    )
+
+
+def _unkeyed_source(record: RecordSpec, source: KafkaSource, starts: LedgerFolder | None) -> RecordSource:
+    by_key = record.series_from == "message_key"
+    series = MessageKeys() if by_key else _kafka_decoder(record, None, source)
+    # No series lives in a partition of the input, so none moves when it gets another one.
+    return _kafka_source(source.model_copy(update={"new_partitions": "read"}), RoutedDecoder(series), starts)
+
+
+def _kafka_decoder(record: RecordSpec, ids: RecordSpec | None, source: KafkaSource) -> Decoder:
     if source.schema_registry is None:
-        return _json_decoder(spec, source.decoder)
+        return json_decoder(record, source.decoder, _scan(), ids)
     scans = Scans(_scan(), KernelLibrary.default().entry(scan_avro))
-    records = registered_decoder(spec.record, source, source.schema_registry, scans)
-    if spec.ids is None:
+    records = registered_decoder(record, source, source.schema_registry, scans)
+    if ids is None:
         return records
-    return IdentifiedDecoder(records, registered_decoder(spec.ids, source, source.schema_registry, scans))
+    return IdentifiedDecoder(records, registered_decoder(ids, source, source.schema_registry, scans))
 
 
 def _json_decoder(spec: FlowSpec, choice: DecoderChoice) -> Decoder:

@@ -95,7 +95,9 @@ def redrive_target_of(spec: FlowSpec, topic: str | None = None) -> Target:
         case KafkaSource():
             name = topic or source.topic
             sink = KafkaSink(kind="kafka", topic=name, **_connection(source))
-            return Target(name, KafkaRecordWriter(sink), keeps_partition=name == source.topic)
+            # Records that are copied by series have been rejected in a partition that is not the input's.
+            keeps_partition = name == source.topic and source.by_series is None
+            return Target(name, KafkaRecordWriter(sink), keeps_partition=keeps_partition)
         case MemorySource():
             name = topic or source.topic
             return Target(name, MemoryRecordWriter(broker(source.broker), name), keeps_partition=name == source.topic)
@@ -131,7 +133,11 @@ def needed_topics_of(spec: FlowSpec, *, with_input: bool) -> list[NeededTopic]:
         ("dead_letters", output.dead_letters),
         ("late", output.late),
     ]
-    return [topic for role, place in named if (topic := _needed_topic(role, place)) is not None]
+    needed = [topic for role, place in named if (topic := _needed_topic(role, place)) is not None]
+    source = spec.source
+    if isinstance(source, KafkaSource) and source.by_series is not None:
+        needed.insert(int(with_input), NeededTopic("by_series", source.by_series, KafkaTopicAdmin(source)))
+    return needed
 
 
 def _needed_topic(role: Role, place: SourceSpec | SinkSpec | None) -> NeededTopic | None:

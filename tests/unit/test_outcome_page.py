@@ -21,7 +21,7 @@ from pynomaly_connectors.codecs.payload import RawBatch
 PAGE = Path(__file__).parents[2] / "docs" / "outcomes.md"
 
 #: By docstring of the domain's module of outcomes.
-ORDER = ["ignored", "duplicate", "rejected", "late", "windowed", "warming", "suppressed", "anomalous", "normal"]
+ORDER = ["duplicate", "ignored", "rejected", "late", "windowed", "warming", "suppressed", "anomalous", "normal"]
 
 
 def test_page_is_current() -> None:

@@ -24,6 +24,7 @@ from pynomaly.domain.event import (
     RecordRejected,
     SeriesEvicted,
 )
+from pynomaly.domain.origin import Origin
 from pynomaly_connectors.codecs.dead_letter import dead_letter_message
 from pynomaly_connectors.codecs.event_data import (
     anomaly_detected,
@@ -57,7 +58,7 @@ def encode(event: Event) -> Message:
         case RecordRejected():
             return dead_letter_message(event)
         case AnomalyDetected():
-            return _cloud_event(event, event.series, event.time_ns, anomaly_detected(event))
+            return _cloud_event(event, event.series, event.time_ns, anomaly_detected(event), event.origin)
         case RecordLate():
             return _cloud_event(event, event.series, event.time_ns, record_late(event))
         case ModelRefitted() | ModelRefitFailed():
@@ -96,7 +97,9 @@ def with_content_type(message: Message, content_type: bytes) -> Headers:
     return tuple((name, content_type if name == CONTENT_TYPE else value) for name, value in message.headers)
 
 
-def _cloud_event(event: Event, subject: str, time_ns: int | None, data: Mapping[str, object]) -> Message:
+def _cloud_event(
+    event: Event, subject: str, time_ns: int | None, data: Mapping[str, object], origin: Origin | None = None
+) -> Message:
     attributes = {
         "ce_specversion": "1.0",
         "ce_id": event.id,
@@ -107,6 +110,8 @@ def _cloud_event(event: Event, subject: str, time_ns: int | None, data: Mapping[
         attributes |= {"ce_subject": subject, "ce_partitionkey": subject}
     if time_ns is not None:
         attributes["ce_time"] = rfc3339(time_ns)
+    if origin is not None:
+        attributes["ce_origin"] = str(origin)
     headers = [(name, value.encode()) for name, value in attributes.items()]
     return Message(_canonical(data), subject.encode(), (*headers, (CONTENT_TYPE, JSON)))
 

@@ -7,6 +7,7 @@ Both modes of CloudEvents are understood: attributes in headers (Kafka's binary 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ import orjson
 from pynomaly.application.alert_reader import ReadEvent
 from pynomaly.domain.error import BadRecordError
 from pynomaly.domain.event import AnomalyDetected, PartContribution, WindowSpan
+from pynomaly.domain.origin import Origin
 from pynomaly.domain.outcome import Level
 from pynomaly.domain.record import RawRecord, Stream
 from pynomaly_connectors.codecs.cloudevents import JSON, TYPES
@@ -50,7 +52,9 @@ def read_event(message: RawRecord) -> ReadEvent | None:
             "of its schema registry"
         )
     try:
-        return ReadEvent(identity, _alert(identity, str(attributes["source"]), attributes["data"]))
+        alert = _alert(identity, str(attributes["source"]), attributes["data"])
+        origin = attributes.get("origin")
+        return ReadEvent(identity, alert if origin is None else replace(alert, origin=Origin.parse(origin)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadRecordError(
             f"alert {identity} must have the shape of {_ANOMALY}, had not: {type(error).__name__}: {error}; another "

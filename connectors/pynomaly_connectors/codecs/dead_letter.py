@@ -16,6 +16,7 @@ from pynomaly.application.dead_letter import DeadLetter, Place
 from pynomaly.application.ports import Message
 from pynomaly.domain.error import BadRecordError
 from pynomaly.domain.event import RecordRejected
+from pynomaly.domain.origin import Origin
 from pynomaly.domain.outcome import EXPLANATIONS, Reason
 from pynomaly.domain.record import RawRecord
 from pynomaly_connectors.codecs.kept_record import kept_record
@@ -27,6 +28,7 @@ _FIRST: Final = f"{_CONNECT}topic"
 _PARTITION: Final = f"{_CONNECT}partition"
 _OFFSET: Final = f"{_CONNECT}offset"
 _MESSAGE: Final = f"{_CONNECT}exception.message"
+_INPUT: Final = "pynomaly.input"
 _REMEMBERED: Final = 1_024
 _ERROR: Final = f"{BadRecordError.__module__}.{BadRecordError.__qualname__}"
 #: Reasons that are not found by decoding: Connect's stage for them is the one in which its sink gets a record.
@@ -49,6 +51,7 @@ def dead_letter_message(event: RecordRejected) -> Message:
         ("pynomaly.id", identity),
         ("ce_id", identity),
         *((name, value.encode()) for name, value in marks.items()),
+        *(() if event.origin is None else ((_INPUT, str(event.origin).encode()),)),
     )
     return Message(raw.value or b"", raw.key, raw.headers + own)
 
@@ -112,4 +115,5 @@ def _letter(
         truncated=tuple(filter(None, own.get("pynomaly.truncated", "").split(","))),
         value_bytes=int(own.get("pynomaly.value_bytes", len(value))),
         written_ns=written_ns,
+        origin=None if _INPUT not in own else Origin.parse(own[_INPUT]),
     )

@@ -15,7 +15,7 @@ from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.flow_plan import FlowPlan
 from pynomaly.application.ports import Message
 from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
-from pynomaly.domain.record import Float64Matrix
+from pynomaly.domain.record import Float64Matrix, RecordBatch
 from pynomaly.domain.report import known
 from pynomaly_connectors.codecs.iso8601 import rfc3339
 
@@ -52,12 +52,21 @@ def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[
                 "stream": batch.stream.name,
                 "partition": batch.stream.partition,
                 "offset": offset,
+                **_origin(batch, row),
                 "time": rfc3339(int(batch.time_ns[row])) if accepted else None,
                 "series": batch.key[row].decode() if accepted else None,
                 "values": _numbers(plan.fields, batch.values, row),
                 **_verdict(result.outcomes, row, scored),
             },
         )
+
+
+def _origin(batch: RecordBatch, row: int) -> dict[str, object]:
+    """Return where a record stood before it was copied by series; nothing in other flows."""
+    if batch.origins is None:
+        return {}
+    origin = batch.origins.at(row)
+    return {"origin": None if origin is None else str(origin)}
 
 
 def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[_Line]:

@@ -13,7 +13,7 @@ from pynomaly.application.ports import Message, MessageWriter
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.domain.error import AccessError, DeliveryError
 from pynomaly.domain.record import RawRecord
-from pynomaly_connectors.kafka.client import connect, producer_settings
+from pynomaly_connectors.kafka.client import Settings, connect, producer_settings
 from pynomaly_connectors.kafka.cluster import find_topic
 from pynomaly_connectors.kafka.error_code import RIGHT_MISSING, TOO_LARGE
 from pynomaly_connectors.kafka.right import missing_right
@@ -79,13 +79,25 @@ class KafkaMessageSink:
 
 
 class KafkaMessageWriter:
-    """An open producer; made by `KafkaMessageSink.open`."""
+    """An open producer; made by `KafkaMessageSink.open`.
 
-    def __init__(self, spec: KafkaSink, clock: Clock = time.monotonic) -> None:
+    Parameters
+    ----------
+    spec
+        The topic and how to reach it.
+    clock
+        Monotonic seconds.
+    settings
+        Of librdkafka, before all others.
+    """
+
+    def __init__(self, spec: KafkaSink, clock: Clock = time.monotonic, settings: Settings | None = None) -> None:
         self._spec = spec
         self._clock = clock
         self._trouble = Trouble(spec, clock)
-        self._producer = connect(Producer, producer_settings(spec) | {"error_cb": self._trouble.report})
+        self._producer = connect(
+            Producer, producer_settings(spec) | (settings or {}) | {"error_cb": self._trouble.report}
+        )
         self._failure: DeliveryError | AccessError | None = None
         self._settled = False
 
@@ -101,32 +113,55 @@ class KafkaMessageWriter:
         """
         for message in messages:
             self.send(message)
-        self._serve(self._producer.poll, 0)
-        self._raise_failure()
+        self.raise_failed()
 
     def send(self, message: Message | RawRecord, partition: int = ANY_PARTITION) -> None:
         """Queue one message, by its key or into a partition; waits while the queue is full.
 
         Raises as `write` does.
         """
+        self._raise_failure()
+        self.produce(message.value, message.key, partition, list(message.headers))
+
+    def produce(
+        self,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        headers: list[tuple[str, str | bytes | None]],
+        time_ms: int = 0,
+    ) -> None:
+        """Queue one message with a timestamp [ms], 0 for the present; waits while the queue is full.
+
+        Raises as `write` does.
+        """
+        since: float | None = None
         while True:
-            self._raise_failure()
             try:
                 self._producer.produce(
                     self._spec.topic,
-                    message.value,
-                    message.key,
+                    value,
+                    key,
                     partition,
-                    headers=list(message.headers),
                     on_delivery=self._delivered,
+                    timestamp=time_ms,
+                    headers=headers,
                 )
             except BufferError:
-                # Back-pressure: the queue is bounded, and what is in it expires after `delivery_timeout_s`.
-                self._serve(self._producer.poll, _SERVE_S)
+                # Back-pressure: the queue is bounded.
+                since = self._clock() if since is None else since
+                self._wait_for_room(since)
             except KafkaException as refusal:
-                raise self._broken(self._error(refusal.args[0], message.value or b"", None)) from None
+                if refusal.args[0].code() == KafkaError._FATAL:  # noqa: SLF001 - public, but carries librdkafka's underscore
+                    self._serve(self._producer.poll, _SERVE_S)  # says why
+                raise self._broken(self._error(refusal.args[0], value or b"", partition)) from None
             else:
                 return
+
+    def raise_failed(self) -> None:
+        """Take the delivery reports that are here; raises as `write` does."""
+        self._serve(self._producer.poll, 0)
+        self._raise_failure()
 
     def flush(self) -> None:
         """Return when all written messages are acknowledged.
@@ -138,15 +173,10 @@ class KafkaMessageWriter:
         AccessError
             When the brokers no longer let us write.
         """
-        deadline = self._clock() + self._spec.delivery_timeout_s + _GRACE_S
+        since = self._clock()
         while self._serve(self._producer.flush, _SERVE_S) > 0:
             self._raise_failure()
-            if self._clock() >= deadline:
-                text = (
-                    f"{len(self._producer)} messages to {self._spec.topic} must be acknowledged within "
-                    f"{self._spec.delivery_timeout_s:g} s, were not: {self._trouble.silence()}"
-                )
-                raise self._broken(DeliveryError(text))
+            self._raise_expiry(since)
         self._raise_failure()
         self._trouble.clear()
 
@@ -165,11 +195,32 @@ class KafkaMessageWriter:
         The client raises a fatal error out of whichever call comes next, once: brokers have lost what they had
         acknowledged (OUT_OF_ORDER_SEQUENCE_NUMBER), and the sequence of this producer cannot go on.
         """
+        waiting = len(self._producer)
         try:
             return call(seconds)
-        except KafkaException as fatal:
-            self._broken(self._error(fatal.args[0], b"", None))
+        except (KafkaException, SystemError) as raised:
+            # A report that `flush` hands out behind the fatal error finds that one pending, and trips over it.
+            fatal = raised.__cause__ if isinstance(raised, SystemError) else raised
+            if not isinstance(fatal, KafkaException):
+                raise
+            failure = self._broken(self._error(fatal.args[0], b"", None))
+            failure.messages = max(failure.messages, waiting)
             return len(self._producer)
+
+    def _wait_for_room(self, since: float) -> None:
+        self._serve(self._producer.poll, _SERVE_S)
+        self._raise_failure()
+        self._raise_expiry(since)
+
+    def _raise_expiry(self, since: float) -> None:
+        """Raise if what is queued has had its time since a moment, and more."""
+        if self._clock() - since < self._spec.delivery_timeout_s + _GRACE_S:
+            return
+        text = (
+            f"{len(self._producer)} messages to {self._spec.topic} must be acknowledged within "
+            f"{self._spec.delivery_timeout_s:g} s, were not: {self._trouble.silence()}"
+        )
+        raise self._broken(DeliveryError(text))
 
     def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         if error is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from pynomaly.domain.origin import Origin
 from pynomaly.domain.record import RawRecord
 
 #: Header of a record that was produced again from its dead letter: how often by now.
@@ -50,6 +51,8 @@ class DeadLetter:
         How long its value was [bytes].
     written_ns
         When the letter was written, UTC epoch nanoseconds; None where the store does not say.
+    origin
+        The record of the input that was copied by series before it was rejected; None in other flows.
     """
 
     id: str
@@ -61,6 +64,7 @@ class DeadLetter:
     truncated: tuple[str, ...]
     value_bytes: int
     written_ns: int | None = None
+    origin: Origin | None = None
 
     @property
     def redrives(self) -> int:

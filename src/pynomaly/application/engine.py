@@ -17,6 +17,7 @@ from pynomaly.application.flow_plan import FlowPlan, Kernels
 from pynomaly.domain.adapted import AcceptedRows, AdaptedPart, PartContext
 from pynomaly.domain.error import RejectionError, StateError
 from pynomaly.domain.event import Event
+from pynomaly.domain.origin import Origins
 from pynomaly.domain.outcome import Outcomes, Reason
 from pynomaly.domain.plan import AdaptedSource
 from pynomaly.domain.recent_ids import RecentIds
@@ -25,6 +26,7 @@ from pynomaly.domain.rejection_limit import Excess, RejectionBreaker
 from pynomaly.domain.report import Reporter
 from pynomaly.domain.scoring import Scoring
 from pynomaly.domain.series import Admitted, SeriesIndex, SeriesKeys
+from pynomaly.domain.source_marks import SourceMarks
 from pynomaly.domain.state import StateImage, join, pack, split, unpack
 from pynomaly.domain.windows import Windows
 
@@ -57,6 +59,7 @@ class Engine:
         self._series = SeriesIndex(plan.admission, kernels.find_slots, kernels.rebuild)
         horizon = plan.dedupe_horizon
         self._recent = None if horizon is None else RecentIds(horizon, kernels.mark_repeats)
+        self._marks = SourceMarks(kernels.mark_resent) if plan.has_origins else None
         self._scoring = Scoring(plan.scoring, kernels.process)
         self._windows = None if plan.window is None else Windows(plan.window, len(plan.fields), kernel=kernels.absorb)
         self._adapted = _adapted_parts(plan, stream)
@@ -88,9 +91,7 @@ class Engine:
         if self._stopped is not None:
             raise self._stopped
         self._advance(batch)
-        refusal = batch.refusal.copy()
-        if self._recent is not None:
-            self._recent.mark(_ids(batch), refusal)
+        refusal = self._refused(batch)
         admitted = self._series.admit(batch, refusal)
         self._scoring.restart(admitted.reused)
         if self._windows is None:
@@ -102,6 +103,17 @@ class Engine:
         for part in self._adapted.values():
             part.forget(self._series.born(admitted.gone))
         return result
+
+    def _refused(self, batch: RecordBatch) -> ByteColumn:
+        """Return why records cannot be used, those included that came before."""
+        refusal = batch.refusal.copy()
+        if self._marks is not None:
+            self._marks.mark(_origins(batch), refusal)
+        resent = refusal == Reason.REPEATED_ORIGIN
+        if self._recent is not None:
+            self._recent.mark(_ids(batch), refusal)
+            refusal[resent] = Reason.REPEATED_ORIGIN  # it has the id of the record that it repeats, of course
+        return refusal
 
     def image(self) -> StateImage:
         """Return the whole state after the last batch, as views of it: read it before the next batch.
@@ -122,6 +134,8 @@ class Engine:
             images["windows"] = self._windows.snapshot(live)
         if self._recent is not None:
             images["ids"] = self._recent.snapshot()
+        if self._marks is not None:
+            images["marks"] = self._marks.snapshot()
         if self._breaker is not None:
             images[_REJECTIONS] = self._breaker.snapshot()
         images.update({f"part {name}": part.snapshot() for name, part in self._adapted.items()})
@@ -152,6 +166,8 @@ class Engine:
             self._windows.restore(images["windows"])
         if self._recent is not None:
             self._recent.restore(images["ids"])
+        if self._marks is not None:
+            self._marks.restore(images["marks"])
         if self._breaker is not None and _REJECTIONS in images:
             self._breaker.restore(images[_REJECTIONS])
         for name, part in self._adapted.items():
@@ -256,6 +272,8 @@ class Engine:
             needed.add("windows")
         if self._recent is not None:
             needed.add("ids")
+        if self._marks is not None:
+            needed.add("marks")
         if saved - {_REJECTIONS} != needed:  # counts of rejected records come and go with their limits
             raise StateError(
                 f"saved state of {self._stream}: parts must be {sorted(needed)}, were {sorted(saved)}; "
@@ -285,6 +303,12 @@ def _ids(batch: RecordBatch) -> KeyColumn:
     if batch.source_id is None:
         raise TypeError("batch must have the ids of its records: the flow looks for repeats")
     return batch.source_id
+
+
+def _origins(batch: RecordBatch) -> Origins:
+    if batch.origins is None:
+        raise TypeError("batch must have the origins of its records: the flow orders its input by series")
+    return batch.origins
 
 
 def _stop(result: DetectionResult, excess: Excess) -> RejectionError:

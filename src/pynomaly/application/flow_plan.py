@@ -10,6 +10,7 @@ from pynomaly.domain.rejection_limit import RejectionLimits
 from pynomaly.domain.scoring import ProcessKernel
 from pynomaly.domain.series import Admission
 from pynomaly.domain.series.table import FindSlots, Rebuild, find_slots, rebuild
+from pynomaly.domain.source_marks import MarkResent, mark_resent
 from pynomaly.domain.windows import WindowPlan
 from pynomaly.domain.windows.absorb import absorb
 from pynomaly.domain.windows.stream import AbsorbKernel
@@ -37,6 +38,8 @@ class FlowPlan:
         How many of the last records' ids are remembered, to tell records that were sent twice; None looks for none.
     rejections
         How many records of a stream may be rejected before it stops; None: any number. In no fingerprint.
+    has_origins
+        Whether the streams hold copies of records, each of which says which record of the input it is.
     """
 
     name: str
@@ -47,6 +50,7 @@ class FlowPlan:
     fingerprint: str = ""
     dedupe_horizon: int | None = None
     rejections: RejectionLimits | None = None
+    has_origins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +62,4 @@ class Kernels:
     absorb: AbsorbKernel = absorb
     mark_repeats: MarkRepeats = mark_repeats
     rebuild: Rebuild = rebuild
+    mark_resent: MarkResent = mark_resent

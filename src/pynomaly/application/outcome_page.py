@@ -16,8 +16,10 @@ from pynomaly.domain.outcome import EXPLANATIONS, Reason
 
 #: Reasons in the order in which they are judged, with the keys of a flow that decide about each.
 PRECEDENCE: Final[dict[Reason, tuple[str, ...]]] = {
-    Reason.TOMBSTONE: ("source.tombstones",),
+    Reason.REPEATED_ORIGIN: ("source.keying",),
     Reason.REPEATED_ID: ("dedupe.field", "dedupe.horizon"),
+    Reason.TOMBSTONE: ("source.tombstones",),
+    Reason.NO_ORIGIN: ("source.keying", "source.repartition.topic"),
     Reason.NO_PAYLOAD: ("source.tombstones",),
     Reason.TOO_LARGE: ("record.max_bytes",),
     Reason.NO_SCHEMA_ID: ("source.format",),

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, Protocol
 
-Role = Literal["input", "alerts", "dead_letters", "late"]
+Role = Literal["input", "by_series", "alerts", "dead_letters", "late"]
 
 _DAY_MS: Final = 86_400_000
 
 #: How long each keeps its records [days]: alerts for as long as somebody asks about one, letters until they are mended.
-RETENTION_DAYS: Final[Mapping[Role, int]] = {"input": 7, "alerts": 90, "dead_letters": 30, "late": 30}
+RETENTION_DAYS: Final[Mapping[Role, int]] = {"input": 7, "by_series": 7, "alerts": 90, "dead_letters": 30, "late": 30}
 #: The input's partitions are the units of order, state and replay. One partition keeps all of an output in one order.
-PARTITIONS: Final[Mapping[Role, int]] = {"input": 4, "alerts": 1, "dead_letters": 1, "late": 1}
+PARTITIONS: Final[Mapping[Role, int]] = {"input": 4, "by_series": 4, "alerts": 1, "dead_letters": 1, "late": 1}
+#: What a topic takes by default, and room for the header of a copy: the largest record of the input must fit.
+_COPY_BYTES: Final = 1_048_588 + 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,10 @@ class NeededTopic:
 
 @dataclass(frozen=True, slots=True)
 class TopicOptions:
-    """What an operator says of topics that are made; None: the cluster's replication, and ours of the rest."""
+    """What an operator says of topics that are made; None: the cluster's replication, and ours of the rest.
+
+    The number of partitions is that of the input and of the topic by series.
+    """
 
     replication: int | None = None
     input_partitions: int | None = None
@@ -140,7 +145,7 @@ def create_topics(
 
 def _wish(needed: NeededTopic, options: TopicOptions) -> TopicWish:
     replication = options.replication or needed.admin.default_replication()
-    partitions = options.input_partitions if needed.role == "input" else None
+    partitions = options.input_partitions if needed.role in ("input", "by_series") else None
     days = options.retention_days or RETENTION_DAYS[needed.role]
     settings = {
         # Not compacted: the key is the series, so compaction would keep only the latest record of each.
@@ -150,6 +155,8 @@ def _wish(needed: NeededTopic, options: TopicOptions) -> TopicWish:
         "min.insync.replicas": "2" if replication >= 3 else "1",
         "message.timestamp.type": "CreateTime",
     }
+    if needed.role == "by_series":
+        settings["max.message.bytes"] = str(_COPY_BYTES)
     return TopicWish(needed.name, partitions or PARTITIONS[needed.role], replication, settings)
 
 

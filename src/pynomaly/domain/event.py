@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
+from pynomaly.domain.origin import Origin
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.record import RawRecord, Stream
 
@@ -97,7 +98,10 @@ class WindowSpan:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyDetected:
-    """A record (or a window) alerted at a level."""
+    """A record (or a window) alerted at a level.
+
+    Its origin is where the record stood before it was ordered by series; None in other flows, and for a window.
+    """
 
     id: str
     flow: str
@@ -112,11 +116,15 @@ class AnomalyDetected:
     expected: dict[str, float | None]
     parts: tuple[PartContribution, ...]
     window: WindowSpan | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRejected:
-    """A record could not be used; its bytes go to the dead letters."""
+    """A record could not be used; its bytes go to the dead letters.
+
+    Its origin is where it stood before it was ordered by series, if it says so; None in other flows.
+    """
 
     id: str
     flow: str
@@ -124,6 +132,7 @@ class RecordRejected:
     offset: int
     reason: Reason
     raw: RawRecord
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 A record stops at the first row of this table that applies to it:
 
-1. *ignored*: it carries nothing to judge, and the flow says that this is no fault;
-2. *duplicate*: a record with the id that its producer gave it came before;
+1. *duplicate*: the same record of the input, or one with the id that its producer gave it, came before;
+2. *ignored*: it carries nothing to judge, and the flow says that this is no fault;
 3. *rejected*: the record itself cannot be used (the decoder's reasons);
 4. *late*: every window that should hold it has closed;
 5. *windowed*: it went into a window; the window is scored when it closes;
@@ -69,11 +69,13 @@ class Reason(IntEnum):
     TIME_JUMP = 69
     SERIES_LIMIT = 70
     BAD_ID = 75
+    NO_ORIGIN = 76
     NO_SCHEMA_ID = 77
     UNKNOWN_SCHEMA = 78
     SCHEMA_MISMATCH = 79
     TOMBSTONE = 80
     REPEATED_ID = 90
+    REPEATED_ORIGIN = 91
 
     @property
     def label(self) -> str:
@@ -113,6 +115,8 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.BAD_ID: "the id that tells repeats is empty, too long or not a string or integer",
     Reason.TOMBSTONE: "the record has no payload (a tombstone), which the flow takes for no fault",
     Reason.REPEATED_ID: "a record with this id came before in the same input partition, within the flow's horizon",
+    Reason.NO_ORIGIN: "the record, in a topic that is ordered by series, does not say which record of the input it is",
+    Reason.REPEATED_ORIGIN: "the same record of the input came before: a repartitioner that was restarted repeats some",
     Reason.NO_SCHEMA_ID: "the payload does not begin with the id of a schema",
     Reason.UNKNOWN_SCHEMA: "the schema registry has no usable schema of the flow's format under the payload's id",
     Reason.SCHEMA_MISMATCH: "the payload does not match the schema that it names",

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pynomaly.domain.origin import Origins
+
 Int64Column = NDArray[np.int64]
 Float64Matrix = NDArray[np.float64]
 ByteColumn = NDArray[np.uint8]
@@ -83,6 +85,34 @@ class RawRecord:
     value_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WholeMessages:
+    """``n`` records as they arrived, to be passed on.
+
+    Parameters
+    ----------
+    values, keys
+        ``(n,)`` payloads and message keys; None where there is none.
+    times_ms
+        ``(n,)`` timestamps [ms]; negative where there is none.
+    headers
+        ``(n,)`` headers in their order.
+    """
+
+    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None]
+    times_ms: Sequence[int]
+    headers: Sequence[tuple[tuple[str, bytes | None], ...]]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def slice(self, start: int, stop: int) -> WholeMessages:
+        """Return rows ``start:stop``."""
+        rows = slice(start, stop)
+        return WholeMessages(self.values[rows], self.keys[rows], self.times_ms[rows], self.headers[rows])
+
+
 def nothing_kept(_row: int) -> RawRecord:
     """Stand for the bytes of records that never were bytes."""
     return RawRecord(None)
@@ -111,6 +141,10 @@ class RecordBatch:
     source_id
         ``(n,)`` ids that the producer gave the records, empty where one cannot be read; None unless the flow looks for
         repeats.
+    origins
+        Where the records stood in the input before they were ordered by series; None unless the flow does that.
+    whole
+        Returns the records as they arrived; None unless they are to be passed on.
     """
 
     stream: Stream
@@ -121,6 +155,8 @@ class RecordBatch:
     refusal: ByteColumn
     raw: Callable[[int], RawRecord] = nothing_kept
     source_id: KeyColumn | None = None
+    origins: Origins | None = None
+    whole: Callable[[], WholeMessages] | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -131,7 +167,7 @@ class RecordBatch:
 
     def slice(self, start: int, stop: int) -> RecordBatch:
         """Return rows ``start:stop`` as views of the same columns."""
-        rows = slice(start, stop)
+        rows, whole = slice(start, stop), self.whole
         return RecordBatch(
             self.stream,
             self.offset[rows],
@@ -141,4 +177,6 @@ class RecordBatch:
             self.refusal[rows],
             lambda row: self.raw(row + start),
             None if self.source_id is None else self.source_id.slice(start, stop),
+            None if self.origins is None else self.origins.slice(start, stop),
+            None if whole is None else lambda: whole().slice(start, stop),
         )

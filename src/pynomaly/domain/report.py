@@ -19,6 +19,7 @@ from pynomaly.domain.event import (
     WindowSpan,
     event_id,
 )
+from pynomaly.domain.origin import Origin
 from pynomaly.domain.outcome import Level, Outcomes, Reason
 from pynomaly.domain.plan import ScoringPlan
 from pynomaly.domain.record import Float64Matrix, Int64Column, RecordBatch, Stream
@@ -74,7 +75,7 @@ class Reporter:
         """Yield an event for each record that alerted."""
         for row in np.flatnonzero(outcomes.reason == Reason.ALERTED):
             place = _Place(int(slot[row]), int(batch.offset[row]), int(batch.time_ns[row]))
-            yield self._anomaly(int(row), place, batch.values, outcomes)
+            yield self._anomaly(int(row), place, batch.values, outcomes, _origin(batch, int(row)))
 
     def anomalous_windows(self, closed: ClosedWindows, outcomes: Outcomes) -> Iterator[AnomalyDetected]:
         """Yield an event for each window that alerted; its offset is that of the record that closed it.
@@ -93,7 +94,9 @@ class Reporter:
         ids = RecordIds("rejected", self.flow, self.stream)
         reasons = map(_REASONS.__getitem__, outcomes.reason[rows].tolist())
         for row, offset, reason in zip(rows.tolist(), batch.offset[rows].tolist(), reasons, strict=True):
-            yield RecordRejected(ids.of(offset), self.flow, self.stream, offset, reason, batch.raw(row))
+            yield RecordRejected(
+                ids.of(offset), self.flow, self.stream, offset, reason, batch.raw(row), _origin(batch, row)
+            )
 
     def late(self, batch: RecordBatch, slot: Int64Column, outcomes: Outcomes) -> Iterator[RecordLate]:
         """Yield an event for each record that came too late for every window."""
@@ -124,7 +127,9 @@ class Reporter:
                 report.examples,
             )
 
-    def _anomaly(self, row: int, place: _Place, values: Float64Matrix, outcomes: Outcomes) -> AnomalyDetected:
+    def _anomaly(
+        self, row: int, place: _Place, values: Float64Matrix, outcomes: Outcomes, origin: Origin | None = None
+    ) -> AnomalyDetected:
         level, series = Level(int(outcomes.level[row])), self.key_of(place.slot)
         kind, cause = place.identity
         names = self.plan.fields
@@ -142,6 +147,7 @@ class Reporter:
             expected={name: known(outcomes.expected[row, column]) for column, name in enumerate(names)},
             parts=tuple(self._contributions(row, outcomes)),
             window=place.window,
+            origin=origin,
         )
 
     def _contributions(self, row: int, outcomes: Outcomes) -> Iterator[PartContribution]:
@@ -153,6 +159,10 @@ class Reporter:
                 severity=known(outcomes.severity[row, k]),
                 contribution=float(outcomes.contribution[row, k]),
             )
+
+
+def _origin(batch: RecordBatch, row: int) -> Origin | None:
+    return None if batch.origins is None else batch.origins.at(row)
 
 
 def known(number: float) -> float | None:

@@ -79,6 +79,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "rd_kafka_message_errstr": (c_char_p, (c_void_p,)),
     "rd_kafka_message_timestamp": (c_int64, (c_void_p, c_void_p)),
     "rd_kafka_message_headers": (c_int, (c_void_p, POINTER(c_void_p))),
+    "rd_kafka_header_get_last": (c_int, (c_void_p, c_char_p, POINTER(c_void_p), POINTER(c_size_t))),
     "rd_kafka_header_get_all": (
         c_int,
         (c_void_p, c_size_t, POINTER(c_char_p), POINTER(c_void_p), POINTER(c_size_t)),

@@ -30,6 +30,7 @@ NO_BYTES: Final = -1
 NO_RECORD: Final = -2
 
 Addresses = NDArray[np.int64]
+ByteMatrix = NDArray[np.uint8]
 
 _NOT_AVAILABLE: Final = 0  # `RD_KAFKA_TIMESTAMP_NOT_AVAILABLE`
 
@@ -100,6 +101,33 @@ def _timestamp(_typing: Any, _function: Any, _message: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
+@_intrinsic  # type: ignore[untyped-decorator]
+def _ask(_typing: Any, _function: Any, _what: Any, _answer: Any) -> Any:
+    """Call the C function at an address with two pointers, the second for its answer; return its error code."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _called(builder, arguments)
+
+    return types.int32(types.int64, types.int64, types.int64), generate
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _ask_by_name(_typing: Any, _function: Any, _what: Any, _name: Any, _answer: Any, _size: Any) -> Any:
+    """Call the C function at an address with four pointers, the last two for its answer; return its error code."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _called(builder, arguments)
+
+    return types.int32(types.int64, types.int64, types.int64, types.int64, types.int64), generate
+
+
+def _called(builder: Any, arguments: Any) -> Any:
+    pointer = ir.IntType(8).as_pointer()
+    function, *given = arguments
+    kind = ir.FunctionType(ir.IntType(32), [pointer] * len(given)).as_pointer()
+    return builder.call(builder.inttoptr(function, kind), [builder.inttoptr(each, pointer) for each in given])
+
+
 @compiled
 def measure(messages: Addresses, count: int, at: int, length_at: int, length: Int64Column, offset: Int64Column) -> int:
     """Read length and offset of each message; return the sum of the lengths.
@@ -144,3 +172,49 @@ def read_timestamps(messages: Addresses, count: int, function: int, time_ms: Int
     """Read the timestamp of each message [ms], -1 where there is none; ``function`` is `rd_kafka_message_timestamp`."""
     for row in range(count):
         time_ms[row] = _timestamp(function, messages[row])
+
+
+@compiled
+def have_headers(messages: Addresses, count: int, function: int, found: ByteColumn) -> None:
+    """Tell which messages have headers, by 1; ``function`` is the address of `rd_kafka_message_headers`."""
+    answer = np.zeros(1, np.int64)
+    for row in range(count):
+        found[row] = _ask(function, messages[row], answer.ctypes.data) == 0
+
+
+@compiled
+def find_header(
+    messages: Addresses,
+    count: int,
+    headers_of: int,
+    last_of: int,
+    name: ByteColumn,
+    data: ByteMatrix,
+    found: ByteColumn,
+) -> None:
+    """Copy the last header of a name from each message that has it with as many bytes as ``data`` is wide.
+
+    Parameters
+    ----------
+    messages, count
+        Addresses of the messages.
+    headers_of, last_of
+        Addresses of `rd_kafka_message_headers` and `rd_kafka_header_get_last`.
+    name
+        The name, with the zero at its end.
+    data
+        ``(n, size)`` takes the content.
+    found
+        ``(n,)`` takes 1 where there is one.
+    """
+    size = data.shape[1]
+    answer = np.zeros(2, np.int64)
+    value_at, size_at = answer.ctypes.data, answer.ctypes.data + 8
+    for row in range(count):
+        found[row] = 0
+        if _ask(headers_of, messages[row], value_at) != 0:
+            continue
+        failed = _ask_by_name(last_of, answer[0], name.ctypes.data, value_at, size_at)
+        if failed == 0 and answer[0] != 0 and answer[1] == size:
+            _copy(data.ctypes.data + row * size, answer[0], size)
+            found[row] = 1

@@ -150,6 +150,30 @@ def _records_have_schemas(source: SourceSpec) -> Iterator[Complaint]:
         yield Complaint(path, "must be left out: only Avro records can be read as another version")
 
 
+def _repartition_has_a_series(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
+    if not isinstance(source, KafkaSource) or source.by_series is None:
+        return
+    if not record.series and record.series_from == "fields":
+        yield Complaint(("record", "series"), "must be given with `keying: repartition`: it says what belongs together")
+
+
+def _repartition_fits(source: SourceSpec) -> Iterator[Complaint]:
+    if not isinstance(source, KafkaSource):
+        return
+    if source.by_series is None:
+        if source.repartition is not None:
+            yield Complaint(("source", "repartition"), "must be left out unless `keying` is repartition")
+        return
+    if source.by_series == source.topic:
+        yield Complaint(("source", "repartition", "topic"), "must differ from the input", source.by_series)
+    if source.new_partitions == "read":
+        rule = (
+            "must be left out with `keying: repartition`: new partitions of the input are always read, for no series "
+            "lives there; the topic by series keeps the partitions that it has"
+        )
+        yield Complaint(("source", "new_partitions"), rule, source.new_partitions)
+
+
 def _schemas_have_payload_only(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
     if not isinstance(source, KafkaSource) or source.format == "json":
         return
@@ -247,7 +271,7 @@ def _reads(source: SourceSpec, sink: SinkSpec) -> bool:
     match source, sink:
         case KafkaSource(), KafkaSink():
             same_cluster = set(source.bootstrap.split(",")) & set(sink.bootstrap.split(","))
-            return source.topic == sink.topic and bool(same_cluster)
+            return sink.topic in (source.topic, source.by_series) and bool(same_cluster)
         case MemorySource(), MemorySink():
             return (source.broker, source.topic) == (sink.broker, sink.topic)
         case FileSource(), FileSink():
@@ -263,6 +287,8 @@ _RULES: Final[tuple[tuple[Callable[..., Iterable[Complaint]], tuple[str, ...]], 
     (_dataset_has_no_ids, ("source", "dedupe")),
     (_records_have_schemas, ("source",)),
     (_schemas_have_payload_only, ("source", "record")),
+    (_repartition_fits, ("source",)),
+    (_repartition_has_a_series, ("source", "record")),
     (_clock_is_there, ("record", "entries")),
     (_fields_exist, ("record", "window", "entries")),
     (_parts_are_few, ("record", "window", "detectors")),

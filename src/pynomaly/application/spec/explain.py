@@ -99,7 +99,9 @@ def _input(flow: FlowSpec) -> Iterator[str]:
 def _origin(source: SourceSpec) -> str:
     match source:
         case KafkaSource():
-            return f"Reads topic {source.topic} of Kafka at {source.bootstrap}, from {_start(source.start)} on."
+            reads = f"Reads topic {source.topic} of Kafka at {source.bootstrap}, from {_start(source.start)} on"
+            copies = f", copies each record by series to topic {source.by_series}, and judges the copies"
+            return f"{reads}{'' if source.by_series is None else copies}."
         case FileSource():
             after = "then waits for more" if source.follow else "then ends"
             return f"Reads {source.path} to the end, {after}; every file is a stream of its own."

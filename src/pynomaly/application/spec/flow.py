@@ -20,6 +20,7 @@ from pynomaly.application.spec.entry import EntrySpec
 from pynomaly.application.spec.limits import LimitsSpec
 from pynomaly.application.spec.option import from_options
 from pynomaly.application.spec.record import RecordSpec
+from pynomaly.application.spec.repartition import routed_record
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
 from pynomaly.application.spec.source import KafkaSource, SourceSpec
@@ -143,8 +144,19 @@ class FlowSpec(Section):
             **self.alert.model_dump(mode="json", exclude={"levels"}),
             "levels": {level.label: bar for level, bar in self.levels.items()},
         }
+        if isinstance(self.source, KafkaSource) and self.source.by_series is not None:
+            decides["by_series"] = self.source.by_series
         if self.dedupe is not None:  # a flow without it has the fingerprint that it had before there was such a key
             decides["dedupe"] = self.dedupe.model_dump(mode="json")
+        text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def routing_fingerprint(self) -> str:
+        """Return 32 hexadecimal digits that change whenever a record might be copied to another partition."""
+        record = routed_record(self.record).model_dump(mode="json", by_alias=True)
+        source = self.source.model_dump(mode="json", include={"topic", "format"})
+        by_series = self.source.by_series if isinstance(self.source, KafkaSource) else None
+        decides = {"record": record, "source": source, "by_series": by_series}
         text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

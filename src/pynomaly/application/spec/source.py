@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from pynomaly.application.spec.complaint import Complaint, as_validation_error
 from pynomaly.application.spec.registry import RecordSchemas
+from pynomaly.application.spec.repartition import RepartitionSpec
 from pynomaly.application.spec.section import KIND, BatchRecords, Name, Scalar, Seconds, Section
 from pynomaly.application.spec.security import SecuritySpec, typed_key
 from pynomaly.application.spec.start import Start
@@ -49,6 +50,11 @@ class KafkaSource(KafkaConnection):
     """Where the first start begins: `earliest`, `latest`, an offset of every partition, offsets by partition (the
     others from their first record), or a moment: the first record with that timestamp or a later one. Found once and
     kept with the state; partitions that are added later are read from their first record."""
+    keying: Literal["partition", "repartition"] = "partition"
+    """Whether the producers key their records by series, so that each series stands in one `partition`; else
+    `repartition` copies every record into a topic that is ordered by series, and the flow reads that one."""
+    repartition: RepartitionSpec | None = None
+    """That topic; for `keying: repartition`."""
     new_partitions: Literal["stop", "read"] = "stop"
     """When the topic is given partitions: `stop` (series would move to them and begin anew), or `read` them too."""
     out_of_range: Literal["fail", "earliest", "latest"] = "fail"
@@ -69,6 +75,24 @@ class KafkaSource(KafkaConnection):
     """Most records in one read."""
     outage_s: Seconds = 300.0
     """How long the brokers may be silent while the flow runs, before it stops [s]."""
+
+    @property
+    def by_series(self) -> str | None:
+        """Name of the topic into which records are copied by series; None: they stand by series already."""
+        if self.keying == "partition":
+            return None
+        given = None if self.repartition is None else self.repartition.topic
+        return given or f"{self.topic}.by-series"
+
+    @property
+    def copies_within_s(self) -> float:
+        """How long copies may wait for the brokers [s]; 0: there are none."""
+        return 0.0 if self.by_series is None else (self.repartition or RepartitionSpec()).delivery_timeout_s
+
+    @property
+    def judged(self) -> str:
+        """Name of the topic whose records are judged."""
+        return self.by_series or self.topic
 
 
 class FileSource(Section):

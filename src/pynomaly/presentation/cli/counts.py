@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from pynomaly.application.repartition import BY_SERIES
 from pynomaly.application.tally import Totals
 from pynomaly.domain.outcome import Level, Outcome, Reason
 from pynomaly.domain.series import Eviction
@@ -15,6 +16,7 @@ def counts_lines(title: str, totals: Totals, seconds: float) -> list[str]:
     rate = f" ({totals.records / seconds:,.0f} a second)" if seconds > 0 else ""
     return [
         f"{title}: {totals.records:,} records in {seconds:.1f} s{rate}",
+        *_copied_lines(totals),
         *_outcome_lines(totals.by_reason, "records"),
         *_outcome_lines(totals.windows, "windows"),
         *_skipped_lines(totals),
@@ -43,6 +45,11 @@ def alerts_text(alerts: Mapping[Level, int]) -> str:
     """Return how many alerts there were, by level."""
     by_level = ", ".join(f"{count:,} {level.label}" for level, count in alerts.items())
     return f"{sum(alerts.values()):,} ({by_level})" if by_level else "none"
+
+
+def _copied_lines(totals: Totals) -> list[str]:
+    copied = totals.delivered.get(BY_SERIES, 0)
+    return [f"  {'copied':<10} {copied:>11,} records of the input, by series"] if copied else []
 
 
 def _skipped_lines(totals: Totals) -> list[str]:

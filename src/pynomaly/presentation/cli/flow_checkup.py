@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 
 from pynomaly.application.output import Output
+from pynomaly.application.ports import RecordSource
+from pynomaly.application.repartition import BY_SERIES
 from pynomaly.application.spec.flow import FlowSpec, MetricsSpec
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.bootstrap import services_of
@@ -22,21 +24,27 @@ def examine_flow(spec: FlowSpec) -> Iterator[Finding]:
         yield from failures("detectors", error)
         return
     yield ok("detectors", ", ".join(part.name for part in spec.parts))
-    try:
-        partitions = services.source.partitions()
-    except PynomalyError as error:
-        yield from failures("input", error)
+    source, copied = spec.source, services.repartition
+    place = source.bootstrap if isinstance(source, KafkaSource) else ""
+    if copied is not None and isinstance(source, KafkaSource):
+        yield from _examine_input("input", f"topic {source.topic} at {place}", copied.source_for(None))
+        yield from _examine_input(BY_SERIES, f"topic {source.judged} at {place}", services.source)
     else:
-        yield ok("input", f"{_name(spec)}, {len(partitions)} partition{'' if len(partitions) == 1 else 's'}")
+        name = f"topic {source.topic} at {place}" if isinstance(source, KafkaSource) else source.kind
+        yield from _examine_input("input", name, services.source)
     yield from _examine_registry(spec)
     for output in services.outputs(None):
         yield from _examine_output(output)
     yield from _examine_address(spec.metrics)
 
 
-def _name(spec: FlowSpec) -> str:
-    source = spec.source
-    return f"topic {source.topic} at {source.bootstrap}" if isinstance(source, KafkaSource) else source.kind
+def _examine_input(title: str, name: str, source: RecordSource) -> Iterator[Finding]:
+    try:
+        count = len(source.partitions())
+    except PynomalyError as error:
+        yield from failures(title, error)
+    else:
+        yield ok(title, f"{name}, {count} partition{'' if count == 1 else 's'}")
 
 
 def _examine_registry(spec: FlowSpec) -> Iterator[Finding]:

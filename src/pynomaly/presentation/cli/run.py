@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -17,6 +17,8 @@ from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile, StateFolderOption, default_state_folder
 
 if TYPE_CHECKING:
+    from pynomaly.application.output import Output
+    from pynomaly.application.repartition import Stage
     from pynomaly.application.shard import Shard
     from pynomaly.application.spec.flow import FlowSpec
     from pynomaly.application.tally import Tally
@@ -83,6 +85,14 @@ def run_flow(
             show_default=False,
         ),
     ] = None,
+    stage: Annotated[
+        Literal["repartition", "detect"] | None,
+        typer.Option(
+            metavar="repartition|detect",
+            help="Of a flow with `keying: repartition` only copy the records by series, or only judge the copies.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a flow: read, judge, alert and keep state until the input ends or somebody stops it.
@@ -97,7 +107,8 @@ def run_flow(
     folder = default_state_folder(spec.flow) if state is None else state
     _refuse_mixed_output(spec, as_json=as_json)
     listen = spec.metrics.listen if metrics is None else metrics
-    orders = RunOrders(flow, folder, until_end, reset_state, log_level.value, log_format.value, listen, as_json)
+    _check_stage(spec, stage, only_a_share_to_its_end=own is not None and until_end)
+    orders = RunOrders(flow, folder, until_end, reset_state, log_level.value, log_format.value, listen, as_json, stage)
     _refuse_second_instance(folder, own)
     if shards is not None:
         from pynomaly.presentation.cli.shards import run_shards
@@ -121,9 +132,12 @@ def _run_here(spec: FlowSpec, orders: RunOrders, own: Shard | None) -> None:
     folder = shard_folder(orders.state, own).root
     report, tally = RunReport.begin(services, folder, reset_state=orders.reset_state), Tally()
     announce(services, report)
-    load_kernels_of(services)
+    if orders.stage != "repartition":
+        load_kernels_of(services)
     started_s = perf_counter()
-    options = LiveOptions(orders.state, until_end=orders.until_end, reset_state=orders.reset_state, shard=own)
+    options = LiveOptions(
+        orders.state, until_end=orders.until_end, reset_state=orders.reset_state, shard=own, stage=orders.stage
+    )
     with (
         tracing_of(spec.flow) as trace,
         listeners(services, tally, orders.listen, _say_served) as telemetry,
@@ -131,6 +145,19 @@ def _run_here(spec: FlowSpec, orders: RunOrders, own: Shard | None) -> None:
     ):
         run_live(services, telemetry, options, trace)
     print_report(report.end(tally.totals(), perf_counter() - started_s), as_json=orders.as_json)
+
+
+def _check_stage(spec: FlowSpec, stage: Stage | None, *, only_a_share_to_its_end: bool) -> None:
+    """Refuse stages that the flow does not have, and an end that the others may still be before."""
+    from pynomaly.application.spec.source import KafkaSource
+    from pynomaly.domain.error import ConfigError, Problem
+
+    has_stages = isinstance(spec.source, KafkaSource) and spec.source.by_series is not None
+    if stage is not None and not has_stages:
+        raise ConfigError(Problem("--stage", "must be left out: the flow has no `source.keying: repartition`"))
+    if has_stages and stage is None and only_a_share_to_its_end:
+        rule = "must be given with --shard and --until-end: copies of all shards must be there before any is judged"
+        raise ConfigError(Problem("--stage", rule))
 
 
 def _own_shard(written: str | None, shards: int | None) -> Shard | None:
@@ -209,6 +236,7 @@ def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[
         return
     from prometheus_client import CollectorRegistry
 
+    from pynomaly.application.repartition import BY_SERIES
     from pynomaly.application.spec.detect import PyodPart, RiverPart
     from pynomaly.application.tally import Tee
     from pynomaly.infrastructure.telemetry.endpoint import MetricsEndpoint
@@ -221,7 +249,7 @@ def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[
         registry,
         version=pynomaly.__version__,
         heartbeat=heartbeat,
-        outputs=[output.name for output in services.outputs(None)],
+        outputs=[*([] if services.repartition is None else [BY_SERIES]), *map(_name, services.outputs(None))],
         refitted_parts=_parts_of(services, PyodPart),
         adapted_parts=_parts_of(services, PyodPart, RiverPart),
     )
@@ -234,13 +262,19 @@ def longest_wait_s(spec: FlowSpec) -> float:
     """Return how long a flow that is well may stand still: for a broker, or for fits that stand in one queue."""
     from pynomaly.application.spec.detect import PyodPart
     from pynomaly.application.spec.sink import KafkaSink
+    from pynomaly.application.spec.source import KafkaSource
     from pynomaly.infrastructure.adapted.fit_process import FIT_TIMEOUT_S
 
     output = spec.output
     sinks = (output.alerts, output.dead_letters, output.late, output.outcomes)
     deliveries = (sink.delivery_timeout_s for sink in sinks if isinstance(sink, KafkaSink))
     fits = FIT_TIMEOUT_S * sum(isinstance(part.spec, PyodPart) for part in spec.parts)
-    return max([fits, *deliveries])
+    copies = spec.source.copies_within_s if isinstance(spec.source, KafkaSource) else 0.0
+    return max([fits, copies, *deliveries])
+
+
+def _name(output: Output) -> str:
+    return output.name
 
 
 def _parts_of(services: Services, *kinds: type) -> list[str]:

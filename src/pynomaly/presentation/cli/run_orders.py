@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from pynomaly.application.repartition import Stage
 from pynomaly.infrastructure.telemetry.logs import LogForm, LogLevel
 
 
@@ -30,6 +31,8 @@ class RunOrders:
         `host:port` of metrics and health; empty: off.
     as_json
         Print the summary for machines.
+    stage
+        What runs of a flow whose input is copied by series first; None: all of it.
     """
 
     flow: Path
@@ -40,6 +43,7 @@ class RunOrders:
     log_format: LogForm
     listen: str
     as_json: bool
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,10 @@ class ShardOrders:
         As in `RunOrders`.
     serves_metrics
         Whether to serve metrics on loopback, for the supervisor to collect.
+    stage
+        As in `RunOrders`.
+    turn
+        The stage of a whole flow that runs now; None: as the flow has it.
     """
 
     supervisor: int
@@ -67,6 +75,8 @@ class ShardOrders:
     log_level: LogLevel
     log_format: LogForm
     serves_metrics: bool
+    stage: Stage | None = None
+    turn: Stage | None = None
 
     def to_text(self) -> str:
         """Return the orders as one argument."""

@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from pynomaly.application.evaluate import Evaluation, evaluate
+from pynomaly.application.repartition import BY_SERIES
 from pynomaly.application.spec.sink import FileSink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
 from pynomaly.application.tally import Totals
@@ -102,7 +103,7 @@ class FinishedRun:
     @property
     def has_news(self) -> bool:
         """Whether there was any record, or one was lost."""
-        return self.totals.records > 0 or bool(self.totals.skipped)
+        return self.totals.records > 0 or bool(self.totals.skipped) or bool(self.totals.delivered.get(BY_SERIES))
 
     @property
     def alerts_in_file(self) -> int | None:
@@ -117,7 +118,8 @@ def source_text(source: SourceSpec) -> str:
     """Name a source on one line."""
     match source:
         case KafkaSource():
-            return f"topic {source.topic} at {source.bootstrap}"
+            copied = "" if source.by_series is None else f", by series in {source.by_series},"
+            return f"topic {source.topic}{copied} at {source.bootstrap}"
         case FileSource():
             return source.path
         case DatasetSource():

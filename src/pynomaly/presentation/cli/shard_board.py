@@ -45,6 +45,8 @@ class ShardBoard:
 
     def __init__(self, log: FilteringBoundLogger, names: Iterable[str]) -> None:
         self._log = log
+        self.is_draining = False
+        """Whether all were asked to end."""
         self._shards = {name: _Known(name) for name in names}
 
     def started(self, name: str, pid: int) -> None:
@@ -81,6 +83,7 @@ class ShardBoard:
 
     def draining(self) -> None:
         """Log it."""
+        self.is_draining = True
         self._log.info("shards_draining")
 
     def killed(self, names: Sequence[str]) -> None:

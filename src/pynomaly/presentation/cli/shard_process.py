@@ -73,8 +73,11 @@ def _run(orders: ShardOrders, shard: Shard) -> None:
     services = services_of(with_own_files(load_flow(Path(orders.flow), environment()), shard))
     watch = _Watch(RunReport.begin(services, root / shard.name, reset_state=False), Tally())
     announce(services, watch.report)
-    load_kernels_of(services)
-    options = LiveOptions(root, until_end=orders.until_end, shard=shard, supervised=True)
+    if "repartition" not in (orders.stage, orders.turn):
+        load_kernels_of(services)
+    options = LiveOptions(
+        root, until_end=orders.until_end, shard=shard, supervised=True, stage=orders.stage, turn=orders.turn
+    )
     listen = _LOOPBACK if orders.serves_metrics else ""
     with (
         tracing_of(services.plan.name) as trace,

@@ -18,7 +18,13 @@ def create_topics(
     with_input: Annotated[bool, typer.Option("--input", help="Make the topic that the flow reads as well.")] = False,
     partitions: Annotated[
         int | None,
-        typer.Option(min=1, max=10_000, metavar="N", help="Partitions of the input; by default 4.", show_default=False),
+        typer.Option(
+            min=1,
+            max=10_000,
+            metavar="N",
+            help="Partitions of the input and of its copies; by default 4.",
+            show_default=False,
+        ),
     ] = None,
     replication: Annotated[
         int | None,
@@ -32,7 +38,7 @@ def create_topics(
             min=1,
             max=36_500,
             metavar="DAYS",
-            help="How long records stay; by default input 7, alerts 90, dead letters and late records 30.",
+            help="How long records stay; by default input and copies 7, alerts 90, dead letters and late records 30.",
             show_default=False,
         ),
     ] = None,
