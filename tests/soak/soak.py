@@ -133,6 +133,7 @@ class Soak:
         self._flow.create_topics(PARTITIONS, _RUNS)
         steady = self._flow.start("steady")
         self._start()
+        self._flow.await_new_epoch(steady, "steady")
         ends = time.monotonic() + self._options.seconds
         try:
             with Vitals(steady.pid) as vitals:

@@ -41,6 +41,7 @@ def exposed() -> dict[str, tuple[str, frozenset[str]]]:
     telemetry.checkpoint_stalled(0.1)
     telemetry.events_delivered("alerts", 1, 0.1)
     telemetry.model_refitted("p")
+    telemetry.detector_status_changed("p", "degraded")
     return families(registry)
 
 
