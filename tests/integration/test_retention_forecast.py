@@ -92,8 +92,8 @@ def test_the_lag_is_held_against_what_a_full_topic_keeps(kafka: KafkaTopics, uni
         clock.ahead_s += 10.0
         kafka.append(topic, 0, map(payload, range(3)))
         read_one(reader)
-    # At two records more in ten seconds five minutes are left at the most; how many, depends on how late the fetches are
-    # that tell of the end. The arithmetic has its tests with a clock of their own.
+    # At two records more in ten seconds five minutes are left at the most; how many, depends on how late the fetches
+    # are that tell of the end. The arithmetic has its tests with a clock of their own.
     assert left_s(reader) < HOUR_S / 4
     reader.close()
 
