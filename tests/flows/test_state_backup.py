@@ -15,11 +15,11 @@ from pynomaly.domain.record import Stream
 from pynomaly.domain.seal import SealKey
 from pynomaly.domain.state import StateImage
 from pynomaly_flows import state_backup
-from pynomaly_flows.sealed_rows import ENGINE, RECORDS
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.state_backup import Owner, back_up, read_backup, restore
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.state_summary import summarise
+from pynomaly_flows.step import ENGINE, RECORDS
 from pynomaly_flows.unpickling import pickled
 
 _IDENTITY = FlowIdentity("pumps", "abc123")

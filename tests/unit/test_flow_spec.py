@@ -223,10 +223,11 @@ def test_written_and_read_back_it_is_the_same_flow() -> None:
 
 SECTIONS = (
     "flow, description, source, record, dedupe, window, detectors, combine, persistence, alert, output, limits, "
-    "checkpoint, metrics"
+    "checkpoint, state, metrics"
 )
 KAFKA_KEYS = (
-    "bootstrap, security, client, timeout_s, kind, topic, group, start, new_partitions, out_of_range, tombstones, "
+    "bootstrap, security, client, timeout_s, kind, topic, group, start, keying, repartition, new_partitions, "
+    "out_of_range, tombstones, "
     "format, schema_registry, reader, decoder, batch_records, outage_s"
 )
 PART_KEYS = "as, fields, calibration, detector, direction, minimum_absolute, minimum_relative, guard"

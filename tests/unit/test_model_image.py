@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pynomaly.domain.adapted import PartContext
 from pynomaly.domain.error import StateError
-from pynomaly.domain.record import Float64Matrix
+from pynomaly.domain.record import Float64Matrix, Stream
+from pynomaly.infrastructure.adapted.calls import Calls
 from pynomaly.infrastructure.adapted.fitting import (
     FitFailure,
     FitTask,
@@ -42,6 +44,10 @@ def _fitted(name: str, fields: int, seed: int = 7) -> FittedModel:
     return result
 
 
+def _model(name: str, fitted: FittedModel) -> ScoringModel:
+    return ScoringModel(PYOD_KINDS[name], fitted, Calls(PartContext("flow", Stream("topic", 0), "part")))
+
+
 def _fields(name: str) -> int:
     return 1 if PYOD_KINDS[name].takes_one_field else 3
 
@@ -64,9 +70,9 @@ def test_every_detector_comes_back(name: str) -> None:
 def test_far_records_are_stranger(name: str) -> None:
     """Larger is stranger, and nothing is negative: for every detector, after its scale."""
     fields = _fields(name)
-    model = ScoringModel(PYOD_KINDS[name], _fitted(name, fields))
-    ordinary = model.score(np.full((1, fields), 10.5))
-    far = model.score(np.full((1, fields), 40.0))
+    model = _model(name, _fitted(name, fields))
+    ordinary = model.score(np.full((1, fields), 10.5)).scores
+    far = model.score(np.full((1, fields), 40.0)).scores
     assert 0.0 <= ordinary[0] < far[0]
 
 
@@ -76,11 +82,11 @@ def test_scores_do_not_depend_on_company(name: str, fields: int) -> None:
     """A record's score has the same bits alone, among others and in another order, whatever the detector."""
     if PYOD_KINDS[name].takes_one_field and fields > 1:
         pytest.skip("sees a single value")
-    model = ScoringModel(PYOD_KINDS[name], _fitted(name, fields))
+    model = _model(name, _fitted(name, fields))
     rows = _rows(33, fields, seed=2)
-    alone = np.concatenate([model.score(row) for row in np.split(rows, 33)])
-    np.testing.assert_array_equal(model.score(rows), alone)
-    np.testing.assert_array_equal(model.score(rows[::-1].copy())[::-1], alone)
+    alone = np.concatenate([model.score(row).scores for row in np.split(rows, 33)])
+    np.testing.assert_array_equal(model.score(rows).scores, alone)
+    np.testing.assert_array_equal(model.score(rows[::-1].copy()).scores[::-1], alone)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +177,7 @@ def test_altered_model_is_refused_before_it_scores() -> None:
     pca, knn = _fitted("PCA", 3), _fitted("KNN", 3)
     swapped = FittedModel(knn.image, pca.content, pca.scale)
     with pytest.raises(StateError, match="content hash"):
-        ScoringModel(PYOD_KINDS["PCA"], swapped).score(_rows(1, 3))
+        _model("PCA", swapped).score(_rows(1, 3))
 
 
 @pytest.mark.parametrize(
