@@ -223,7 +223,7 @@ def test_written_and_read_back_it_is_the_same_flow() -> None:
 
 SECTIONS = (
     "flow, description, source, record, dedupe, window, detectors, combine, persistence, alert, output, limits, "
-    "checkpoint, metrics"
+    "checkpoint, state, metrics"
 )
 KAFKA_KEYS = (
     "bootstrap, security, client, timeout_s, kind, topic, group, start, new_partitions, out_of_range, tombstones, "
