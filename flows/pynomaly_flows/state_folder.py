@@ -163,11 +163,19 @@ class StateFolder:
             examined = Examined.from_json(read_sealed(self.prepared, seals).decode())
             self._claim(worker)
         except (FileNotFoundError, FileExistsError, ValueError):
-            raise StateError(
-                f"state folder {self.root} must be prepared before each start, was not: "
-                "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
-            ) from None
+            raise self._unprepared() from None
         return examined
+
+    def check_prepared(self) -> None:
+        """Look whether the doctor has left a mark, used up or not; raises as `take_prepared`."""
+        if not self.prepared.exists():
+            raise self._unprepared()
+
+    def _unprepared(self) -> StateError:
+        return StateError(
+            f"state folder {self.root} must be prepared before each start, was not: "
+            "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
+        )
 
     def _claim(self, worker: Worker) -> None:
         """Note that a worker starts; FileExistsError: it has started before, or others of another number have."""

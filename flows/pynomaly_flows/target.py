@@ -55,6 +55,7 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     check_count(folder.root, None)
     worker = _worker(started)
     _locks.append(folder.lock(shared=worker.count > 1))
+    folder.check_prepared()
     seals = folder.check_identity(_identity(services), state_keys(services.spec.state))
     examined = folder.take_prepared(worker, seals)
     install_guard(seals)

@@ -11,6 +11,7 @@ from pynomaly.application.spec.sink import KafkaSink, MemorySink
 from pynomaly_connectors.jsonl import JsonLinesSink
 from pynomaly_connectors.kafka.sink import KafkaMessageSink
 from pynomaly_connectors.memory import Broker, MemoryMessageSink
+from pynomaly_connectors.sealed_file import LedgerFolder
 
 
 class MessageStore(Protocol):
@@ -67,7 +68,7 @@ class FileMessageStore:
 
     def sink(self) -> MessageSink:
         """Return a sink of the file."""
-        return JsonLinesSink(self._path, ledger=self._ledger)
+        return JsonLinesSink(self._path, ledger=LedgerFolder(self._ledger))
 
     def values(self) -> list[bytes]:
         """Return the lines of the file."""
