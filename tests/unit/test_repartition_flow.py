@@ -23,7 +23,7 @@ from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import KeyColumn, RawRecord, RecordBatch, Stream
 from pynomaly.domain.routing import partition_of
 from pynomaly.operations import needed_topics_of
-from pynomaly.presentation.cli.run import longest_wait_s
+from pynomaly.presentation.cli.silence import longest_wait_s
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.codecs.dead_letter import dead_letter_message, read_dead_letter
 from pynomaly_connectors.codecs.origin_header import ORIGIN, OriginDecoder, origin_headers

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-import pynomaly
 from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile, StateFolderOption, default_state_folder
 
 if TYPE_CHECKING:
-    from pynomaly.application.output import Output
     from pynomaly.application.repartition import Stage
     from pynomaly.application.shard import Shard
     from pynomaly.application.spec.flow import FlowSpec
-    from pynomaly.application.tally import Tally
-    from pynomaly.application.telemetry import Telemetry
-    from pynomaly.bootstrap import Services
     from pynomaly.presentation.cli.run_orders import RunOrders
-    from pynomaly.presentation.cli.run_report import RunReport
-    from pynomaly_flows.engine_step import Trace
-
-_LOGGER: Final = "pynomaly.run"
-MARGIN_S: Final = 60.0
 
 
 class LogLevel(StrEnum):
@@ -124,6 +111,7 @@ def _run_here(spec: FlowSpec, orders: RunOrders, own: Shard | None) -> None:
     from pynomaly.infrastructure.telemetry.logs import configure_logs
     from pynomaly.presentation.cli.hung_call import end_process
     from pynomaly.presentation.cli.run_report import RunReport, print_report
+    from pynomaly.presentation.cli.running_process import announce, listeners, load_kernels_of, tracing_of
     from pynomaly_flows.live import LiveOptions, run_live
     from pynomaly_flows.shard_folders import shard_folder
 
@@ -181,7 +169,9 @@ def _refuse_second_instance(folder: Path, own: Shard | None) -> None:
 def _say_served(url: str) -> None:
     import structlog
 
-    structlog.get_logger(_LOGGER).info("metrics_served", url=f"{url}/metrics")
+    from pynomaly.presentation.cli.running_process import LOGGER
+
+    structlog.get_logger(LOGGER).info("metrics_served", url=f"{url}/metrics")
 
 
 def _refuse_mixed_output(spec: FlowSpec, *, as_json: bool) -> None:
@@ -191,91 +181,3 @@ def _refuse_mixed_output(spec: FlowSpec, *, as_json: bool) -> None:
     if as_json and isinstance(spec.output.alerts, TerminalSink):
         rule = "must not be the terminal with --json, which writes there too: send the alerts to a file"
         raise ConfigError(Problem("output.alerts", rule))
-
-
-def announce(services: Services, report: RunReport) -> None:
-    """Log what is about to run."""
-    import structlog
-
-    structlog.get_logger(_LOGGER).info(
-        "flow_starting",
-        flow=services.plan.name,
-        source=report.source,
-        state=str(report.state),
-        alerts=report.alerts,
-        resumes=report.saved_at is not None,
-    )
-
-
-def load_kernels_of(services: Services) -> None:
-    """Compile before the first record comes: it is the one long wait, and someone may be watching."""
-    from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
-    from pynomaly.presentation.cli.patience import say_if_long
-
-    with say_if_long(LOADING_KERNELS):
-        load_kernels(services.engine_for, len(services.plan.fields))
-
-
-@contextmanager
-def tracing_of(flow: str) -> Generator[Trace]:
-    """Send a span for each batch where the OTEL_* variables say, for the length of a block."""
-    from pynomaly.infrastructure.telemetry.tracing import batch_span, tracing_from
-
-    tracing = tracing_from(environment(), pynomaly.__version__)
-    try:
-        yield partial(batch_span, tracing.tracer, flow)
-    finally:
-        tracing.close()
-
-
-@contextmanager
-def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[str], None]) -> Generator[Telemetry]:
-    """Serve metrics for the length of a block, if an address is given; tell where, as `http://host:port`."""
-    if not listen:
-        yield tally
-        return
-    from prometheus_client import CollectorRegistry
-
-    from pynomaly.application.repartition import BY_SERIES
-    from pynomaly.application.spec.detect import PyodPart, RiverPart
-    from pynomaly.application.tally import Tee
-    from pynomaly.infrastructure.telemetry.endpoint import MetricsEndpoint
-    from pynomaly.infrastructure.telemetry.heartbeat import Heartbeat
-    from pynomaly.infrastructure.telemetry.metrics import PrometheusTelemetry
-
-    registry, heartbeat = CollectorRegistry(), Heartbeat(longest_wait_s(services.spec) + MARGIN_S)
-    prometheus = PrometheusTelemetry(
-        services.plan.name,
-        registry,
-        version=pynomaly.__version__,
-        heartbeat=heartbeat,
-        outputs=[*([] if services.repartition is None else [BY_SERIES]), *map(_name, services.outputs(None))],
-        refitted_parts=_parts_of(services, PyodPart),
-        adapted_parts=_parts_of(services, PyodPart, RiverPart),
-    )
-    with MetricsEndpoint(listen, registry, heartbeat.problem, prometheus.hindrance) as endpoint:
-        serving(endpoint.url)
-        yield Tee(tally, prometheus)
-
-
-def longest_wait_s(spec: FlowSpec) -> float:
-    """Return how long a flow that is well may stand still: for a broker, or for fits that stand in one queue."""
-    from pynomaly.application.spec.detect import PyodPart
-    from pynomaly.application.spec.sink import KafkaSink
-    from pynomaly.application.spec.source import KafkaSource
-    from pynomaly.infrastructure.adapted.fit_process import FIT_TIMEOUT_S
-
-    output = spec.output
-    sinks = (output.alerts, output.dead_letters, output.late, output.outcomes)
-    deliveries = (sink.delivery_timeout_s for sink in sinks if isinstance(sink, KafkaSink))
-    fits = FIT_TIMEOUT_S * sum(isinstance(part.spec, PyodPart) for part in spec.parts)
-    copies = spec.source.copies_within_s if isinstance(spec.source, KafkaSource) else 0.0
-    return max([fits, copies, *deliveries])
-
-
-def _name(output: Output) -> str:
-    return output.name
-
-
-def _parts_of(services: Services, *kinds: type) -> list[str]:
-    return [part.name for part in services.spec.parts if isinstance(part.spec, kinds)]

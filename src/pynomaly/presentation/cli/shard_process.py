@@ -22,9 +22,9 @@ from pynomaly.infrastructure.telemetry.logs import configure_logs
 from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.exit_status import error_lines, exit_code, is_foreseen
 from pynomaly.presentation.cli.hung_call import end_process
-from pynomaly.presentation.cli.run import announce, listeners, load_kernels_of, tracing_of
 from pynomaly.presentation.cli.run_orders import ShardOrders
 from pynomaly.presentation.cli.run_report import RunReport
+from pynomaly.presentation.cli.running_process import announce, listeners, load_kernels_of, tracing_of
 from pynomaly.presentation.cli.shard_report import Reporter, ShardReport, tell
 
 _LOOPBACK = "127.0.0.1:0"

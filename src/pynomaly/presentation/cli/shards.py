@@ -19,10 +19,10 @@ from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.infrastructure.processes.supervisor import Child, Supervisor
 from pynomaly.infrastructure.telemetry.logs import configure_logs
-from pynomaly.presentation.cli.run import MARGIN_S, longest_wait_s
 from pynomaly.presentation.cli.run_orders import RunOrders, ShardOrders
 from pynomaly.presentation.cli.shard_board import ShardBoard
 from pynomaly.presentation.cli.shards_summary import ShardsSummary, print_summary
+from pynomaly.presentation.cli.silence import longest_silence_s
 
 _LOGGER: Final = "pynomaly.shards"
 
@@ -64,7 +64,7 @@ def _board(shards: Sequence[Shard]) -> ShardBoard:
 def _run_turn(spec: FlowSpec, orders: RunOrders, turn: Stage | None, shards: Sequence[Shard], board: ShardBoard) -> int:
     children = [Child(str(shard), _command(orders, shard, turn)) for shard in shards]
     with _endpoint(spec, orders.listen, board):
-        return asyncio.run(_supervise(children, board, longest_wait_s(spec) + MARGIN_S))
+        return asyncio.run(_supervise(children, board, longest_silence_s(spec)))
 
 
 async def _supervise(children: Sequence[Child], board: ShardBoard, drain_s: float) -> int:
