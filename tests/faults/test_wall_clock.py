@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.tally import Tally
 from pynomaly.bootstrap import services_of
 from pynomaly_connectors.memory import Broker
-from pynomaly_flows import source
+from pynomaly_flows import live
 from pynomaly_flows.live import LiveOptions, run_live
+from pynomaly_flows.partition import Surroundings
 from pynomaly_flows.wall_clock import WallClock
 
 _LOOKS = 15
@@ -69,7 +71,7 @@ def test_a_wall_clock_that_is_set_back(
         folder = tmp_path / run
         folder.mkdir()
         if run == "jumping":
-            monkeypatch.setattr(source, "WallClock", lambda: clock)
+            monkeypatch.setattr(live, "Surroundings", partial(Surroundings, clock=clock))
         services = services_of(FlowSpec.model_validate(_flow(folder)))
         run_live(services, Tally(), LiveOptions(folder / "state", until_end=True))
     assert clock.looks > 2 * _LOOKS

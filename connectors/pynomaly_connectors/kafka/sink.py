@@ -100,6 +100,7 @@ class KafkaMessageWriter:
         )
         self._failure: DeliveryError | AccessError | None = None
         self._settled = False
+        self._stranded = 0  # messages that were waiting at a fatal error, whose reports may not come
 
     def write(self, messages: Sequence[Message]) -> None:
         """Queue messages in order; waits while the queue is full.
@@ -203,8 +204,8 @@ class KafkaMessageWriter:
             fatal = raised.__cause__ if isinstance(raised, SystemError) else raised
             if not isinstance(fatal, KafkaException):
                 raise
-            failure = self._broken(self._error(fatal.args[0], b"", None))
-            failure.messages = max(failure.messages, waiting)
+            self._broken(self._error(fatal.args[0], b"", None))
+            self._stranded = max(self._stranded, waiting)
             return len(self._producer)
 
     def _wait_for_room(self, since: float) -> None:
@@ -257,4 +258,5 @@ class KafkaMessageWriter:
             self._serve(self._producer.flush, _SETTLING_S)  # what is acknowledged all the same is no failure
             self._producer.purge()
             self._serve(self._producer.flush, _SERVE_S)
+            self._failure.messages = max(self._failure.messages, self._stranded)
         raise self._failure
