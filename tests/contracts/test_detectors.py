@@ -39,6 +39,20 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "warm_up": (2, 10),
         "utc_offset_s": (-43_200.0, 50_400.0),
     },
+    "jump": {"window": (1, 31), "half_life": (1.0, 1e9), "clip": (1.0, 100.0), "warm_up": (2, 300)},
+    "relative_entropy": {
+        "short_half_life": (1.0, 1e6),
+        "long_half_life": (1.0, 1e9),
+        "bins": (2, 64),
+        "warm_up": (2, 300),
+    },
+    "exceedance_rate": {
+        "sds": (0.1, 2.5),
+        "short_half_life": (1.0, 1e6),
+        "long_half_life": (1.0, 1e9),
+        "warm_up": (2, 300),
+    },
+    "left_matrix_profile": {"window": (2, 100), "horizon": (200, 3_000), "scale_records": (2, 300)},
     "half_space_trees": {
         "trees": (1, 25),
         "depth": (1, 10),
@@ -160,8 +174,19 @@ def _is_warm(case: _Case, count: int) -> NDArray[np.bool_]:
     options: Any = case.options
     if case.detector == "seasonal_slot":
         return _visits_before(case, count) >= options.warm_up
-    warm_up = options.window if case.detector == "half_space_trees" else options.warm_up
-    return np.arange(count) >= warm_up
+    return np.arange(count) >= _WARM_UPS.get(case.detector, _stated_warm_up)(options)
+
+
+def _stated_warm_up(options: Any) -> int:
+    return int(options.warm_up)
+
+
+#: Records before the first score, of detectors that do not state them as an option of their own.
+_WARM_UPS: dict[str, Callable[[Any], int]] = {
+    "half_space_trees": lambda options: options.window,
+    "jump": lambda options: options.window + options.warm_up,
+    "left_matrix_profile": lambda options: options.scale_records + 3 * options.window,
+}
 
 
 def _visits_before(case: _Case, count: int) -> NDArray[np.int64]:

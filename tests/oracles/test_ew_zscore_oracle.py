@@ -8,16 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from oracles.weights import weights
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
-
-
-def _weights(count: int, half_life: float) -> NDArray[np.float64]:
-    """Return what each of ``count`` records weighs: the newest gets its share, all before lose that share."""
-    weights = np.zeros(0)
-    for n in range(1, count + 1):
-        share = max(1 - 0.5 ** (1 / half_life), 1 / n)
-        weights = np.append(weights * (1 - share), share)
-    return weights
 
 
 def _plain_scores(values: NDArray[np.float64], options: EwZScoreOptions) -> list[float]:
@@ -28,9 +20,9 @@ def _plain_scores(values: NDArray[np.float64], options: EwZScoreOptions) -> list
             scores.append(nan)
             learned.append(x)
             continue
-        weights = _weights(len(learned), options.half_life)
-        mean = float(np.average(learned, weights=weights))
-        sd = sqrt(float(np.average((np.array(learned) - mean) ** 2, weights=weights)))
+        shares = weights(len(learned), options.half_life)
+        mean = float(np.average(learned, weights=shares))
+        sd = sqrt(float(np.average((np.array(learned) - mean) ** 2, weights=shares)))
         if sd > 1e-12 * abs(mean):
             scores.append(min(abs(x - mean) / sd, 1e12))
             learned.append(min(max(x, mean - 100 * sd), mean + 100 * sd))
@@ -45,7 +37,7 @@ def _plain_scores(values: NDArray[np.float64], options: EwZScoreOptions) -> list
     [EwZScoreOptions(), EwZScoreOptions(half_life=15.0, warm_up=2), EwZScoreOptions(half_life=1e6, warm_up=50)],
     ids=["default", "short", "long"],
 )
-def test_equals_written_out_weights(values: NDArray[np.float64], options: EwZScoreOptions) -> None:
+def test_equals_written_outweights(values: NDArray[np.float64], options: EwZScoreOptions) -> None:
     """Every score is the distance from the weighted mean in weighted standard deviations of the records before."""
     values = values[:400]
     layout = EW_ZSCORE.layout(options, 1)

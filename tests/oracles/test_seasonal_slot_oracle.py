@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from oracles.weights import weights
 from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT, SeasonalSlotOptions
 
 _START = datetime(1969, 12, 20, 7, 31, 12, tzinfo=UTC)  # the first days lie before the epoch
@@ -17,11 +18,7 @@ _STEP = timedelta(minutes=47, seconds=13)
 
 def _weighted(items: list[float], half_life: float) -> float:
     """Return the mean with weights that halve every half-life; plain until that is filled."""
-    weights = np.zeros(0)
-    for n in range(1, len(items) + 1):
-        share = max(1 - 0.5 ** (1 / half_life), 1 / n)
-        weights = np.append(weights * (1 - share), share)
-    return float(np.average(items, weights=weights))
+    return float(np.average(items, weights=weights(len(items), half_life)))
 
 
 def _plain_scores(values: NDArray[np.float64], options: SeasonalSlotOptions, zone: timezone) -> list[float]:

@@ -6,14 +6,28 @@ from typing import Final
 
 from pynomaly.domain.detectors.description import DetectorDescription, OptionDescription, describe
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
+from pynomaly.domain.detectors.exceedance_rate import EXCEEDANCE_RATE
 from pynomaly.domain.detectors.half_space_trees import HALF_SPACE_TREES
+from pynomaly.domain.detectors.jump import JUMP
+from pynomaly.domain.detectors.left_matrix_profile import LEFT_MATRIX_PROFILE
+from pynomaly.domain.detectors.relative_entropy import RELATIVE_ENTROPY
 from pynomaly.domain.detectors.running_range import RUNNING_RANGE
 from pynomaly.domain.detectors.seam import Detector
 from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
 
 #: Every native detector of this distribution.
 NATIVE_DETECTORS: Final[dict[str, Detector]] = {
-    detector.name: detector for detector in (EW_ZSCORE, RUNNING_RANGE, SEASONAL_SLOT, HALF_SPACE_TREES)
+    detector.name: detector
+    for detector in (
+        EW_ZSCORE,
+        RUNNING_RANGE,
+        SEASONAL_SLOT,
+        JUMP,
+        RELATIVE_ENTROPY,
+        EXCEEDANCE_RATE,
+        LEFT_MATRIX_PROFILE,
+        HALF_SPACE_TREES,
+    )
 }
 
 __all__ = ["NATIVE_DETECTORS", "Detector", "DetectorDescription", "OptionDescription", "describe"]

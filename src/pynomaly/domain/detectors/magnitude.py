@@ -33,6 +33,12 @@ def learnable(deviation: float, sd: float, level: float) -> float:
     One corrupt value would otherwise widen a variance for thousands of records and hide what follows. A shift that
     lasts is still adopted within a few records, because each clipped step widens the variance geometrically.
     """
+    return clipped(deviation, sd, level, _FARTHEST_LEARNED)
+
+
+@compiled
+def clipped(deviation: float, sd: float, level: float, sds: float) -> float:
+    """Return a deviation within so many sd, or all of it where there is no scale yet."""
     if sd <= FLAT * abs(level):
         return deviation
-    return min(max(deviation, -_FARTHEST_LEARNED * sd), _FARTHEST_LEARNED * sd)
+    return min(max(deviation, -sds * sd), sds * sd)

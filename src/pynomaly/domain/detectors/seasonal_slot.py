@@ -23,7 +23,8 @@ class SeasonalSlotOptions(Options):
     variance of the values that fell into it. Catches values that are ordinary in the series but not at this time of
     day. Fails on shifts of the clock (daylight saving moves the profile by an hour for some half-lives), where the
     season is another one than the options say, and says nothing of a slot's first visits. A series whose event
-    times are all 0 has no clock: every score is NaN. Cost O(1), 24 bytes for each slot and 16 more a series.
+    times are all 0 has no clock: every score is NaN. A profile of weeks needs weeks before it says anything. Cost O(1),
+    24 bytes for each slot and 16 more a series.
 
     A slot's variance counts at least as a share of the mean squared residual over all slots, so that a slot which
     happened to be quiet does not raise alarms. Slots begin at 1970-01-01T00:00:00 UTC plus the offset; a season of
