@@ -26,7 +26,11 @@ architecture:
 
 # The tests, in two processes with a file at a time each: many wait for a broker. Further arguments go to pytest.
 test *arguments:
-    {{ bin }}/python -m pytest --numprocesses 2 --dist loadfile {{ arguments }}
+    {{ bin }}/python -m pytest --numprocesses 2 --dist loadfile -m "not ordeal" {{ arguments }}
+
+# The tests that break everything in turn, one after the other: the bounds of recovery are times.
+ordeals *arguments:
+    {{ bin }}/python -m pytest -m ordeal -s {{ arguments }}
 
 # Tests with branch coverage.
 coverage:

@@ -38,7 +38,7 @@ _KILLS = size(1, 6)
 _LEAST = 30_000
 _ORIGIN: Final = struct.Struct(">16siq")
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(size(300, 1_200))]
+pytestmark = [pytest.mark.kafka, pytest.mark.ordeal, pytest.mark.timeout(size(300, 1_200))]
 
 
 @dataclass(frozen=True, slots=True)

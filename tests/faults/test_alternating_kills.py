@@ -44,7 +44,7 @@ _NOTICED_S: Final = 5.0
 _RECOVERED_S: Final = 30.0
 _RUN: Final = "broken"
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(size(240, 1_800))]
+pytestmark = [pytest.mark.kafka, pytest.mark.ordeal, pytest.mark.timeout(size(240, 1_800))]
 
 
 @dataclass(slots=True)

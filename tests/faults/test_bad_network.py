@@ -40,7 +40,7 @@ _RECOVERED_S: Final = 30.0
 _NOTICED_S: Final = 5.0
 _MOST_MEMORY: Final = 1.2
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(size(240, 1_200))]
+pytestmark = [pytest.mark.kafka, pytest.mark.ordeal, pytest.mark.timeout(size(240, 1_200))]
 
 Fault = Callable[[ProxiedKafka], AbstractContextManager[None]]
 

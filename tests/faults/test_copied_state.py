@@ -34,7 +34,7 @@ _STEPS: Final = _RATE * 300 // _SERIES
 _RUN: Final = "broken"
 _KEY: Final = "key-of-the-copied-state-0123456789abcdef"
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(size(200, 1_800))]
+pytestmark = [pytest.mark.kafka, pytest.mark.ordeal, pytest.mark.timeout(size(200, 1_800))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _SECONDS: Final = size(12, 300)
 
 
 @pytest.mark.kafka
-@pytest.mark.slow
+@pytest.mark.ordeal
 @pytest.mark.timeout(size(300, 1_200))
 def test_a_short_soak(own_kafka: ApacheKafka, tmp_path: Path, tell: Callable[[Figures], None]) -> None:
     """A broker that dies, a job that is killed, a change of processes: every record one outcome, one alert set."""

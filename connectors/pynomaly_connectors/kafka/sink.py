@@ -153,9 +153,12 @@ class KafkaMessageWriter:
                 since = self._clock() if since is None else since
                 self._wait_for_room(since)
             except KafkaException as refusal:
-                if refusal.args[0].code() == KafkaError._FATAL:  # noqa: SLF001 - public, but carries librdkafka's underscore
+                is_fatal = refusal.args[0].code() == KafkaError._FATAL  # noqa: SLF001 - public, but carries librdkafka's underscore
+                if is_fatal:
                     self._serve(self._producer.poll, _SERVE_S)  # says why
-                raise self._broken(self._error(refusal.args[0], value or b"", partition)) from None
+                self._broken(self._error(refusal.args[0], value or b"", partition))
+                self._stranded = max(self._stranded, 1 + (len(self._producer) if is_fatal else 0))
+                self._raise_failure()
             else:
                 return
 
