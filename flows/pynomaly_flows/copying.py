@@ -6,26 +6,21 @@ again from the last epoch, and what is copied twice is told by its origin.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from time import perf_counter
-from typing import Final
+from functools import partial
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.outputs import StatefulSinkPartition
 
 from pynomaly.application.repartition import BY_SERIES, CopySink, RecordCopier
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import AccessError, DeliveryError
 from pynomaly.domain.record import RecordBatch
 from pynomaly.domain.seal import Seals
+from pynomaly_flows.delivery import Delivery, OnePartSink
 from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.sealed_rows import sealed_sink, sealed_source
 from pynomaly_flows.source import Source
 from pynomaly_flows.step import UNKEYED
-
-_ONLY_PART: Final = "all"
 
 
 def add_copying(flow: Dataflow, source: Source, sink: CopySink, telemetry: Telemetry, seals: Seals) -> None:
@@ -39,8 +34,7 @@ class CopyPartition(StatefulSinkPartition[RecordBatch, bytes]):
 
     def __init__(self, copier: RecordCopier, telemetry: Telemetry) -> None:
         self._copier = copier
-        self._telemetry = telemetry
-        self._unconfirmed = 0
+        self._delivery = Delivery(BY_SERIES, telemetry)
 
     @foreseen
     def write_batch(self, values: list[RecordBatch]) -> None:
@@ -52,9 +46,7 @@ class CopyPartition(StatefulSinkPartition[RecordBatch, bytes]):
             When one is refused.
         """
         for batch in values:
-            self._unconfirmed += len(batch)
-            with self._counting_failures():
-                self._copier.copy(batch)
+            self._delivery.queue(partial(self._copier.copy, batch), len(batch))
 
     @foreseen
     def snapshot(self) -> bytes:
@@ -65,28 +57,15 @@ class CopyPartition(StatefulSinkPartition[RecordBatch, bytes]):
         DeliveryError, AccessError
             When one is not: the epoch must not become durable.
         """
-        since = perf_counter()
-        with self._counting_failures():
-            self._copier.flush()
-        self._telemetry.events_delivered(BY_SERIES, self._unconfirmed, perf_counter() - since)
-        self._unconfirmed = 0
+        self._delivery.confirm(self._copier.flush)
         return self._copier.position()
 
     def close(self) -> None:
         """Close the producer."""
-        self._copier.close()
-
-    @contextmanager
-    def _counting_failures(self) -> Generator[None]:
-        """Tell telemetry of what is refused; the error goes on and stops the flow."""
-        try:
-            yield
-        except (AccessError, DeliveryError) as error:
-            self._telemetry.delivery_failed(BY_SERIES, error.messages)
-            raise
+        self._delivery.close(self._copier.close)
 
 
-class CopyOutput(FixedPartitionedSink[RecordBatch, bytes]):
+class CopyOutput(OnePartSink[RecordBatch]):
     """The topic as a sink of Bytewax.
 
     Raises
@@ -99,14 +78,6 @@ class CopyOutput(FixedPartitionedSink[RecordBatch, bytes]):
         sink.check()
         self._sink = sink
         self._telemetry = telemetry
-
-    def list_parts(self) -> list[str]:
-        """Name the only partition."""
-        return [_ONLY_PART]
-
-    def part_fn(self, item_key: str) -> int:  # noqa: ARG002
-        """Send everything to the only partition."""
-        return 0
 
     @foreseen
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> CopyPartition:  # noqa: ARG002

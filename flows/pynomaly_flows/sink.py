@@ -1,26 +1,18 @@
-"""Our message sinks as Bytewax sinks whose delivery is verified before an epoch counts.
-
-Always a fixed-partitioned sink: with recovery on, Bytewax does not wait for a dynamic one and loses its output.
-"""
+"""Our message sinks as Bytewax sinks whose delivery is verified before an epoch counts."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Generator
-from contextlib import contextmanager
-from time import perf_counter
+from functools import partial
 
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.outputs import StatefulSinkPartition
 
 from pynomaly.application.output import Output
 from pynomaly.application.ports import MessageWriter
 from pynomaly.application.telemetry import Telemetry
-from pynomaly.domain.error import AccessError, DeliveryError, PynomalyError, RejectionError
+from pynomaly.domain.error import RejectionError
+from pynomaly_flows.delivery import Delivery, OnePartSink
 from pynomaly_flows.foreseen import foreseen
 from pynomaly_flows.parcel import Parcel, unpack
-
-_ONLY_PART = "all"
-_log = logging.getLogger(__name__)
 
 
 class OpenOutputs:
@@ -56,8 +48,7 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
         self._opened = opened
         self._name = name
         self._writer = writer
-        self._telemetry = telemetry
-        self._unconfirmed = 0
+        self._delivery = Delivery(name, telemetry)
         self._stopped: RejectionError | None = None
 
     @foreseen
@@ -78,9 +69,7 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
                 self._deliver()
                 self._opened.delivered(self._name, item)
             else:
-                with self._counting_failures():
-                    self._writer.write(item)
-                self._unconfirmed += len(item)
+                self._delivery.queue(partial(self._writer.write, item), len(item))
 
     @foreseen
     def snapshot(self) -> bytes:
@@ -99,33 +88,14 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
         return self._writer.position()
 
     def close(self) -> None:
-        """Close the writer; it need not succeed, for whatever counts was delivered before.
-
-        Bytewax closes in the middle of an error, too, and aborts the process if that raises another one.
-        """
-        try:
-            self._writer.close()
-        except PynomalyError as error:
-            _log.warning("output_not_closed", extra={"output": self._name, "error": str(error)})
+        """Close the writer."""
+        self._delivery.close(self._writer.close)
 
     def _deliver(self) -> None:
-        since = perf_counter()
-        with self._counting_failures():
-            self._writer.flush()
-        self._telemetry.events_delivered(self._name, self._unconfirmed, perf_counter() - since)
-        self._unconfirmed = 0
-
-    @contextmanager
-    def _counting_failures(self) -> Generator[None]:
-        """Tell telemetry of what is refused; the error goes on and stops the flow."""
-        try:
-            yield
-        except (AccessError, DeliveryError) as error:
-            self._telemetry.delivery_failed(self._name, error.messages)
-            raise
+        self._delivery.confirm(self._writer.flush)
 
 
-class OutputSink(FixedPartitionedSink[Parcel, bytes]):
+class OutputSink(OnePartSink[Parcel]):
     """One output of a flow, with a single partition.
 
     Raises
@@ -140,14 +110,6 @@ class OutputSink(FixedPartitionedSink[Parcel, bytes]):
         self._opened = opened
         self._output = output
         self._telemetry = telemetry
-
-    def list_parts(self) -> list[str]:
-        """Name the only partition."""
-        return [_ONLY_PART]
-
-    def part_fn(self, item_key: str) -> int:  # noqa: ARG002
-        """Send everything to the only partition."""
-        return 0
 
     @foreseen
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> OutputPartition:  # noqa: ARG002

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from brokers.kafka_topics import KafkaTopics, until
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Program
 from e2e.size import size
-from e2e.traffic import PacedSender, Traffic, send, spread
+from e2e.traffic import PacedSender, Traffic, send
 from e2e.verifier import assert_one_outcome_each, durable_epoch, lines, offsets
 from fault_table import Figures
 
@@ -46,16 +45,9 @@ def flow(kafka: KafkaTopics, program: Program, tmp_path: Path, unique_name: Call
     return runs
 
 
-@contextmanager
-def _producing(flow: FlowRuns) -> Iterator[PacedSender]:
-    """Send readings, a spike in every 1,000, for the length of a block."""
-    spikes = spread(_STEPS * _SERIES // 1_000, range(_STEPS), _SERIES)
-    sender = PacedSender(flow.bootstrap, flow.readings, Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records(), _RATE)
-    sender.start()
-    try:
-        yield sender
-    finally:
-        sender.stop()
+def _producing(flow: FlowRuns) -> PacedSender:
+    """Return what sends readings, a spike in every 1,000, for the length of a block."""
+    return PacedSender(flow.bootstrap, flow.readings, Traffic.spiky(_SERIES, _STEPS, _PARTITIONS).records(), _RATE)
 
 
 def _finish_and_compare(flow: FlowRuns, least_alerts: int = 50) -> int:

@@ -17,6 +17,7 @@ from e2e.flow_file import derived_flow
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Ended, Program
 from e2e.traffic import Traffic, send, spread
+from e2e.verifier import lines, offsets, without_repeats
 from fault_table import Figures
 
 _USAGE, _DATA, _NO_INPUT, _UNAVAILABLE, _CONFIG = 64, 65, 66, 69, 78
@@ -127,7 +128,11 @@ def test_second_process_on_one_folder(flow: FlowRuns, tell: Callable[[Figures], 
     send(flow.bootstrap, flow.readings, Traffic(10, 600, 1, spread(60, range(600), 10)).records())
     until(lambda: len(flow.alerted(_RUN)) > before, "the first process alerts on", 30.0)
     assert first.terminate().code == 0
-    tell(Figures(19, "second process on one state folder", 12_000, 0, 0, note=note))
+    alerted, records = flow.finish(_RUN), offsets(flow.bootstrap, flow.readings)
+    repeated = len(alerted) - len(without_repeats(alerted))
+    lost = len(records - {(line["partition"], line["offset"]) for line in lines(flow.outcomes(_RUN))})
+    tell(Figures(19, "second process on one state folder", len(records), lost, repeated, note=note))
+    assert lost == repeated == 0
 
 
 def _spoil_header(store: Path) -> None:

@@ -25,7 +25,7 @@ from e2e.flow_file import Tree
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Job, Program
 from e2e.size import size
-from e2e.traffic import PacedSender, Record, Traffic, send, spread
+from e2e.traffic import PacedSender, Record, Traffic, send
 from e2e.verifier import Offset, durable_epoch, lines, offsets, read_topic, without_repeats
 
 _RATE = size(6_000, 20_000)
@@ -70,19 +70,14 @@ def _mixed(records: Iterator[Record], seed: int = 11, poison: int = 97) -> Itera
 
 
 def _traffic() -> Iterator[Record]:
-    spikes = spread(_STEPS * _SERIES // 1_000, range(_STEPS), _SERIES)
-    return _mixed(Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records())
+    return _mixed(Traffic.spiky(_SERIES, _STEPS, _PARTITIONS).records())
 
 
 @contextmanager
 def _producing(flow: FlowRuns) -> Iterator[None]:
-    sender = PacedSender(flow.bootstrap, flow.readings, _traffic(), _RATE)
-    sender.start()
-    try:
+    with PacedSender(flow.bootstrap, flow.readings, _traffic(), _RATE) as sender:
         yield
         until(lambda: sender.sent >= _LEAST, "enough is sent for the detectors to be warm", _LONGEST_S)
-    finally:
-        sender.stop()
 
 
 _CHANGES: Final[Tree] = {"alert": TALKATIVE, "source": {"keying": "repartition"}, "limits": {"rejected": "off"}}

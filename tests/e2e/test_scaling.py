@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,7 +21,7 @@ from e2e.cluster import Cluster, workers_of_starts
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Job, Program
 from e2e.size import size
-from e2e.traffic import PacedSender, Traffic, spread
+from e2e.traffic import PacedSender, Traffic
 from e2e.verifier import assert_one_outcome_each, durable_epoch, lines, offsets, order_by_key, without_repeats
 from fault_table import Figures
 
@@ -43,16 +43,9 @@ def flow(kafka: KafkaTopics, program: Program, tmp_path: Path, unique_name: Call
     return runs
 
 
-@contextmanager
-def _producing(flow: FlowRuns) -> Iterator[None]:
-    """Send readings, a spike in every 1,000, for the length of a block."""
-    spikes = spread(_STEPS * _SERIES // 1_000, range(_STEPS), _SERIES)
-    sender = PacedSender(flow.bootstrap, flow.readings, Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records(), _RATE)
-    sender.start()
-    try:
-        yield
-    finally:
-        sender.stop()
+def _producing(flow: FlowRuns) -> PacedSender:
+    """Return what sends readings, a spike in every 1,000, for the length of a block."""
+    return PacedSender(flow.bootstrap, flow.readings, Traffic.spiky(_SERIES, _STEPS, _PARTITIONS).records(), _RATE)
 
 
 def _shard_folders(flow: FlowRuns) -> list[Path]:

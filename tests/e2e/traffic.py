@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from confluent_kafka import KafkaError, Message, Producer
@@ -56,6 +56,11 @@ class Traffic:
     partitions: int
     spikes: frozenset[Place] = frozenset()
     seed: int = 7
+
+    @classmethod
+    def spiky(cls, series: int, steps: int, partitions: int) -> Traffic:
+        """Return readings of which one in 1,000 is a spike."""
+        return cls(series, steps, partitions, spread(steps * series // 1_000, range(steps), series))
 
     def __len__(self) -> int:
         return self.series * self.steps
@@ -116,7 +121,7 @@ def send(bootstrap: str, topic: str, records: Iterable[Record]) -> int:
 
 
 class PacedSender(Thread):
-    """Appends records at a steady rate, until it is told to stop or has no more.
+    """Appends records at a steady rate until it is told to stop, or for the length of a ``with`` block.
 
     Parameters
     ----------
@@ -145,6 +150,15 @@ class PacedSender(Thread):
                     return
             self._sender.send(record)
             self.sent += 1
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Stop sending."""
+        self.stop()
 
     def stop(self) -> int:
         """Stop sending; return how many records the topic has got."""

@@ -10,8 +10,7 @@ CI: 3 kills at 2,000 records a second. ``E2E_SIZE=full``: 20 kills at 3,000 reco
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
@@ -27,7 +26,7 @@ from e2e.job import Job, Program
 from e2e.progress import Progress, assert_calm
 from e2e.readiness import Probe
 from e2e.size import size
-from e2e.traffic import PacedSender, Traffic, spread
+from e2e.traffic import PacedSender, Traffic
 from e2e.verifier import assert_one_outcome_each, lines, lines_by_partition, offsets
 from fault_table import Figures
 
@@ -119,16 +118,9 @@ def flow(three_brokers: KafkaCluster, program: Program, tmp_path: Path, unique_n
     return runs
 
 
-@contextmanager
-def _producing(flow: FlowRuns) -> Generator[PacedSender]:
-    """Send readings, a spike in every 1,000, for the length of a block."""
-    spikes = spread(_STEPS * _SERIES // 1_000, range(_STEPS), _SERIES)
-    sender = PacedSender(flow.bootstrap, flow.readings, Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records(), _RATE)
-    sender.start()
-    try:
-        yield sender
-    finally:
-        sender.stop()
+def _producing(flow: FlowRuns) -> PacedSender:
+    """Return what sends readings, a spike in every 1,000, for the length of a block."""
+    return PacedSender(flow.bootstrap, flow.readings, Traffic.spiky(_SERIES, _STEPS, _PARTITIONS).records(), _RATE)
 
 
 def _started(flow: FlowRuns) -> Job:

@@ -25,7 +25,7 @@ from e2e.job import Job, Program
 from e2e.progress import Progress, assert_calm, memory_bytes
 from e2e.readiness import Probe
 from e2e.size import FULL, size
-from e2e.traffic import PacedSender, Traffic, spread
+from e2e.traffic import PacedSender, Traffic
 from e2e.verifier import assert_one_outcome_each, lines, offsets
 from fault_table import Figures
 
@@ -104,16 +104,9 @@ def flow(proxied_kafka: ProxiedKafka, program: Program, tmp_path: Path) -> FlowR
     return runs.by_way_of(proxied_kafka.bootstrap)
 
 
-@contextmanager
-def _producing(flow: FlowRuns) -> Generator[PacedSender]:
-    """Send readings, a spike in every 1,000, for the length of a block."""
-    spikes = spread(_STEPS * _SERIES // 1_000, range(_STEPS), _SERIES)
-    sender = PacedSender(flow.bootstrap, flow.readings, Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records(), _RATE)
-    sender.start()
-    try:
-        yield sender
-    finally:
-        sender.stop()
+def _producing(flow: FlowRuns) -> PacedSender:
+    """Return what sends readings, a spike in every 1,000, for the length of a block."""
+    return PacedSender(flow.bootstrap, flow.readings, Traffic.spiky(_SERIES, _STEPS, _PARTITIONS).records(), _RATE)
 
 
 def _begin_without_broker(flow: FlowRuns, kafka: ProxiedKafka) -> tuple[Job, float]:

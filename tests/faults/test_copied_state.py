@@ -22,7 +22,7 @@ from brokers.kafka_topics import KafkaTopics
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Job, Program
 from e2e.size import size
-from e2e.traffic import PacedSender, Traffic, spread
+from e2e.traffic import PacedSender, Traffic
 from e2e.verifier import Stored, assert_one_outcome_each, lines, offsets, stored, without_repeats
 from fault_table import Figures
 
@@ -90,8 +90,7 @@ def test_every_copy_goes_on(
     flow = FlowRuns.of("kafka", changes, program, kafka, tmp_path / "flow.yaml", unique_name("readings"), every="500ms")
     flow.create_topics(_PARTITIONS, (_RUN, "whole"))
     random = np.random.default_rng(31)
-    spikes = spread(_STEPS, range(_STEPS), _SERIES)
-    sender = PacedSender(kafka.bootstrap, flow.readings, Traffic(_SERIES, _STEPS, _PARTITIONS, spikes).records(), _RATE)
+    sender = PacedSender(kafka.bootstrap, flow.readings, Traffic.spiky(_SERIES, _STEPS, _PARTITIONS).records(), _RATE)
     sender.start()
     job = flow.start(_RUN)
     copies = list[Copy]()
