@@ -1,6 +1,6 @@
 """Draw what a record costs each program, from a run of the Kafka rows.
 
-python benchmarks --only kafka --json > run.json
+python benchmarks --only kafka --json run.json
 python benchmarks/plot.py run.json docs/images/performance.png
 """
 
