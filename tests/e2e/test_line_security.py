@@ -236,7 +236,7 @@ def test_a_right_withdrawn_while_the_flow_runs(flow: SecuredFlow, reader: str) -
     assert len(set(alerts.values())) == len(alerts)  # what was written twice was written alike
 
 
-@pytest.mark.skipif(not FULL, reason="tests/integration/test_secured_kafka.py has the readers' part of it")
+@pytest.mark.skipif(not FULL, reason="tests/integration/test_kafka_rights.py has the readers' part of it")
 def test_credentials_withdrawn_while_the_flow_runs(flow: SecuredFlow) -> None:
     """The brokers ask again who we are and know us no more: 77, and nothing is lost when they know us again."""
     user = flow.name

@@ -29,12 +29,6 @@ MOMENT = datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC)
 Choice = Literal["fast", "portable"]
 
 
-@pytest.fixture(params=["fast", "portable"])
-def choice(request: pytest.FixtureRequest) -> Choice:
-    """Each decoder."""
-    return request.param
-
-
 def _spec(**changes: Any) -> RecordSpec:
     fields = {"time": {"field": "ts", "format": "ms"}, "series": ("series",), "values": ("value",)}
     return RecordSpec.model_validate({**fields, **changes})

@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka.admin import AclOperation, ResourceType
 
 from brokers.certificates import Authority
-from brokers.kafka_topics import until
-from brokers.record_logs import RECORDS, payload
+from brokers.record_logs import payload
 from brokers.secured_kafka import ALICE_PASSWORD, Section, SecuredKafka
 from brokers.token_endpoint import TokenEndpoint
-from pynomaly.application.ports import Message, PartitionReader
-from pynomaly.application.spec.sink import KafkaSink
-from pynomaly.application.spec.source import KafkaSource
-from pynomaly.domain.error import AccessError, ConfigError, PynomalyError
-from pynomaly_connectors.codecs.choose import json_decoder
-from pynomaly_connectors.kafka.sink import KafkaMessageSink
-from pynomaly_connectors.kafka.source import KafkaRecordSource
-
-READ, WRITE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
-TOPIC, GROUP = ResourceType.TOPIC, ResourceType.GROUP
-TIMEOUT_S = 10.0
-AT_ONCE_S = 5.0  # a refusal is not waited out
+from integration.secured_clients import AT_ONCE_S, read, sink, source
+from pynomaly.application.ports import Message
+from pynomaly.domain.error import AccessError, ConfigError
 
 pytestmark = pytest.mark.kafka
-
-
-def source(bootstrap: str, topic: str, security: Section, **fields: object) -> KafkaRecordSource:
-    """Return a source."""
-    given = {"kind": "kafka", "bootstrap": bootstrap, "topic": topic, "security": security, "timeout_s": TIMEOUT_S}
-    return KafkaRecordSource(KafkaSource.model_validate(given | fields), json_decoder(RECORDS, "portable"))
-
-
-def sink(bootstrap: str, topic: str, security: Section, **fields: object) -> KafkaMessageSink:
-    """Return a sink."""
-    given = {"kind": "kafka", "bootstrap": bootstrap, "topic": topic, "security": security, "timeout_s": TIMEOUT_S}
-    return KafkaMessageSink(KafkaSink.model_validate(given | fields))
-
-
-def read(reader: PartitionReader, count: int) -> list[float]:
-    """Read a number of values."""
-    found: list[float] = []
-
-    def poll() -> bool:
-        batch = reader.poll()
-        if batch is not None:
-            found.extend(batch.values[:, 0].tolist())
-        return len(found) >= count
-
-    until(poll, f"{count} records")
-    return found
-
-
-@pytest.fixture(scope="module")
-def shared(secured_kafka: SecuredKafka) -> str:
-    """A topic with three records that alice may read and write."""
-    topic = f"shared-{time.time_ns()}"
-    secured_kafka.create(topic)
-    secured_kafka.allow("alice", TOPIC, topic, READ, WRITE)
-    secured_kafka.append(topic, [payload(n) for n in (1, 2, 3)])
-    return topic
-
-
-@pytest.fixture
-def topic(secured_kafka: SecuredKafka, unique_name: Callable[[str], str]) -> str:
-    """A topic of the test's own, with a record, that nobody may use yet."""
-    name = unique_name("records")
-    secured_kafka.create(name)
-    secured_kafka.append(name, [payload(1)])
-    return name
 
 
 @pytest.fixture
@@ -156,7 +99,7 @@ def test_a_token_of_an_identity_provider_lets_us_in(
     reader.close()
 
 
-# Refusals of a client
+# Refusals
 
 
 def wrong_password(kafka: SecuredKafka) -> tuple[str, Section]:
@@ -262,151 +205,3 @@ def test_a_key_that_does_not_open_is_the_operators(secured_kafka: SecuredKafka) 
     with pytest.raises(ConfigError, match=r"^security\.tls\.key: must be what librdkafka can use") as refused:
         source(bootstrap, "records", {**security, "tls": tls}).partitions()
     assert "sesame" not in str(refused.value)
-
-
-# Rights
-
-
-@pytest.mark.parametrize("rights", [(), (DESCRIBE,), (WRITE,)])
-def test_an_input_that_we_may_not_read_is_told_at_the_start(
-    secured_kafka: SecuredKafka, topic: str, rights: tuple[AclOperation, ...]
-) -> None:
-    """To see a topic, or to write it, is not enough."""
-    secured_kafka.allow("alice", TOPIC, topic, *rights)
-    said = rf"topic {topic} at .* must be open to this user.*; grant READ on the topic to User:alice"
-    with pytest.raises(AccessError, match=said):
-        source(secured_kafka.scram, topic, secured_kafka.scram_security()).partitions()
-
-
-@pytest.mark.parametrize("rights", [(), (DESCRIBE,), (READ,)])
-def test_an_output_that_we_may_not_write_is_told_at_the_start(
-    secured_kafka: SecuredKafka, topic: str, rights: tuple[AclOperation, ...]
-) -> None:
-    """Not by the first alert, weeks later."""
-    secured_kafka.allow("alice", TOPIC, topic, *rights)
-    said = rf"topic {topic} at .* must be open to this user.*; grant WRITE on the topic to User:alice"
-    with pytest.raises(AccessError, match=said):
-        sink(secured_kafka.scram, topic, secured_kafka.scram_security()).check()
-
-
-@pytest.mark.parametrize("rights", [(), (DESCRIBE,)])
-def test_a_group_that_we_may_not_use_is_told_at_the_start(
-    secured_kafka: SecuredKafka, shared: str, topic: str, rights: tuple[AclOperation, ...]
-) -> None:
-    """A flow that names a group wants its progress seen; nothing waits for a coordinator that will not have us."""
-    secured_kafka.allow("alice", GROUP, topic, *rights)
-    made = source(secured_kafka.scram, shared, secured_kafka.scram_security(), group=topic)
-    since = time.monotonic()
-    with pytest.raises(AccessError, match=rf"group {topic} at .*; grant READ on the group to User:alice, or leave"):
-        made.partitions()
-    assert time.monotonic() - since < AT_ONCE_S
-    secured_kafka.allow("alice", GROUP, topic, READ)
-    until(lambda: _opens(made), "the right holds")
-
-
-def _opens(made: KafkaRecordSource) -> bool:
-    try:
-        made.partitions()
-    except AccessError:
-        return False
-    return True
-
-
-@pytest.mark.usefixtures("each_reader")
-def test_without_a_group_no_right_to_one_is_needed(
-    secured_kafka: SecuredKafka, shared: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The client asks for a coordinator all the same; its refusal neither stops, delays nor is told."""
-    with caplog.at_level(logging.WARNING):
-        reader = source(secured_kafka.scram, shared, secured_kafka.scram_security()).open(
-            f"{shared}:0", None, bounded=False
-        )
-        assert read(reader, 3)[:3] == [1.0, 2.0, 3.0]
-        reader.confirm(reader.position())
-        since = time.monotonic()
-        reader.close()
-    assert time.monotonic() - since < AT_ONCE_S
-    assert set(caplog.messages) <= {"kafka_reader_portable"}
-
-
-# Withdrawn while the flow runs
-
-
-def stopped_by(polled: PartitionReader) -> PynomalyError:
-    """Poll until the reader is stopped, and return by what."""
-    caught: list[PynomalyError] = []
-
-    def poll() -> bool:
-        try:
-            polled.poll()
-        except PynomalyError as error:
-            caught.append(error)
-        return len(caught) > 0
-
-    until(poll, "the reader stops")
-    return caught[0]
-
-
-@pytest.mark.usefixtures("each_reader")
-def test_a_right_that_is_withdrawn_stops_the_reader_which_goes_on_exactly(
-    secured_kafka: SecuredKafka, topic: str
-) -> None:
-    """What was read stays read; when the right is back, the next record is the next one."""
-    secured_kafka.allow("alice", TOPIC, topic, READ)
-    made = source(secured_kafka.scram, topic, secured_kafka.scram_security())
-    reader = made.open(f"{topic}:0", None, bounded=False)
-    assert read(reader, 1) == [1.0]
-    secured_kafka.forbid("alice", TOPIC, topic, READ)
-    refused = stopped_by(reader)
-    assert isinstance(refused, AccessError)
-    assert "grant READ on the topic to User:alice" in str(refused)
-    position = reader.position()
-    reader.close()
-    secured_kafka.append(topic, [payload(2)])
-    secured_kafka.allow("alice", TOPIC, topic, READ)
-    until(lambda: _opens(made), "the right is back")
-    again = made.open(f"{topic}:0", position, bounded=False)
-    assert read(again, 1) == [2.0]
-    again.close()
-
-
-@pytest.mark.usefixtures("each_reader")
-def test_credentials_that_are_withdrawn_stop_the_reader(
-    secured_kafka: SecuredKafka, topic: str, unique_name: Callable[[str], str]
-) -> None:
-    """The brokers ask again who we are, and no longer know us."""
-    user = unique_name("user")
-    secured_kafka.add_user(user, "for-now")
-    secured_kafka.allow(user, TOPIC, topic, READ)
-    security = secured_kafka.scram_security(user, "for-now")
-    made = source(secured_kafka.scram, topic, security, timeout_s=2)
-    until(lambda: _opens(made), "the user may read")
-    reader = made.open(f"{topic}:0", None, bounded=False)
-    assert read(reader, 1) == [1.0]
-    secured_kafka.remove_user(user)
-    refused = stopped_by(reader)
-    assert isinstance(refused, AccessError), refused
-    assert "check user and password of `security.sasl`" in str(refused)
-    reader.close()
-
-
-def test_a_writer_that_may_no_longer_write_says_so(secured_kafka: SecuredKafka, topic: str) -> None:
-    """Neither the message nor its failure is lost."""
-    secured_kafka.allow("alice", TOPIC, topic, WRITE)
-    writer = sink(secured_kafka.scram, topic, secured_kafka.scram_security()).open(None)
-    writer.write([Message(payload(2))])
-    writer.flush()
-    secured_kafka.forbid("alice", TOPIC, topic, WRITE)
-
-    def refused() -> bool:
-        try:
-            writer.write([Message(payload(3))])
-            writer.flush()
-        except AccessError as error:
-            return "grant WRITE on the topic to User:alice" in str(error)
-        return False
-
-    until(refused, "the writer is refused")
-    with pytest.raises(AccessError):
-        writer.flush()
-    writer.close()
