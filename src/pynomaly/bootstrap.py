@@ -15,6 +15,7 @@ from pynomaly.application.flow_plan import FlowPlan, Kernels
 from pynomaly.application.output import Encode, Output
 from pynomaly.application.ports import Message, MessageSink, RecordSource
 from pynomaly.application.repartition import CopySink
+from pynomaly.application.spec.alert import AlertSpec
 from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import RecordSpec
@@ -28,6 +29,7 @@ from pynomaly.application.spec.source import (
     MemorySource,
 )
 from pynomaly.domain.adapted import AdaptedPartFactory
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.event import Event, RecordRejected
 from pynomaly.domain.kernel import render
@@ -159,9 +161,7 @@ def plan_of(spec: FlowSpec, calls: CallLedger | None = None) -> FlowPlan:
         scoring=ScoringPlan(
             fields=spec.fields,
             parts=_parts(spec, columns, calls),
-            combination=spec.combine,
-            persistence=spec.persistence,
-            policy=spec.policy,
+            common=Channel(spec.combine, spec.persistence, spec.policy),
         ),
         window=_window(spec),
         admission=_admission(spec),
@@ -215,7 +215,7 @@ def _parts(spec: FlowSpec, columns: dict[str, int], calls: CallLedger | None) ->
     problems: dict[Problem, None] = {}  # an entry with several parts breaks a rule once
     for placed in spec.parts:
         try:
-            parts.append(_part(placed, columns, calls))
+            parts.append(_part(placed, columns, spec.alert, calls))
         except ConfigError as error:
             found = (Problem(f"detectors[{placed.entry}].{problem.path}", problem.rule) for problem in error.problems)
             problems.update(dict.fromkeys(found))
@@ -224,9 +224,9 @@ def _parts(spec: FlowSpec, columns: dict[str, int], calls: CallLedger | None) ->
     return tuple(parts)
 
 
-def _part(placed: PlacedPart, columns: dict[str, int], calls: CallLedger | None) -> Part:
+def _part(placed: PlacedPart, columns: dict[str, int], alert: AlertSpec, calls: CallLedger | None) -> Part:
     fields = tuple(columns[name] for name in placed.fields)
-    spec = placed.spec
+    spec, policy = placed.spec, placed.own_policy
     match spec:
         case NativePart():
             return Part(
@@ -238,6 +238,7 @@ def _part(placed: PlacedPart, columns: dict[str, int], calls: CallLedger | None)
                 spec.minimum_absolute,
                 spec.minimum_relative,
                 spec.guard,
+                None if policy is None else alert.own_policy(policy),
             )
         case RiverPart() | PyodPart():
             return Part(placed.name, AdaptedSource(_adapted(spec, placed.fields, calls)), fields, spec.calibration)

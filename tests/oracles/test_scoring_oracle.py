@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.calibration import CalibrationOptions, calibrator_layout, learn_score, position_of, severity
-from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
 from pynomaly.domain.kernel import render
 from pynomaly.domain.learning_guard import GuardOptions
@@ -29,10 +30,12 @@ _PLAN = ScoringPlan(
         Part("long", NativeSource(EW_ZSCORE, _LONG), (1,), _CALIBRATION, minimum_absolute=2.0, minimum_relative=0.05),
         Part("kept", NativeSource(EW_ZSCORE, _LONG), (0,), _CALIBRATION, guard=GuardOptions(severity=2.0, patience=5)),
     ),
-    combination=CombinationOptions(soft_threshold=1.0, cap=4.0),
-    persistence=PersistenceOptions(hits=2, of=4),
-    policy=AlertPolicyOptions(
-        watch=0.8, warning=1.5, critical=3.0, bump=2.0, bump_half_life=10.0, habituation=0.5, habituation_from=50
+    common=Channel(
+        CombinationOptions(soft_threshold=1.0, cap=4.0),
+        PersistenceOptions(hits=2, of=4),
+        AlertPolicyOptions(
+            watch=0.8, warning=1.5, critical=3.0, bump=2.0, bump_half_life=10.0, habituation=0.5, habituation_from=50
+        ),
     ),
 )
 

@@ -16,8 +16,9 @@ from pynomaly.application.engine import Engine, EngineFactory
 from pynomaly.application.flow_plan import FlowPlan
 from pynomaly.bootstrap import engine_factory
 from pynomaly.domain.adapted import AdaptedPart, PartContext
+from pynomaly.domain.alert_policy import AlertPolicyOptions
 from pynomaly.domain.calibration import CalibrationOptions
-from pynomaly.domain.decision import AlertPolicyOptions
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
 from pynomaly.domain.event import AnomalyDetected, Event, ModelRefitted, SeriesEvicted, event_id
 from pynomaly.domain.outcome import Reason
@@ -62,7 +63,7 @@ _POLICY = AlertPolicyOptions(watch=0.6, warning=None, critical=None, bump=0.0, h
 
 def _plan(*parts: Part, admission: Admission, window: WindowPlan | None = None) -> FlowPlan:
     fields = ("value",) if window is None else ("value.mean",)
-    return FlowPlan("pumps", ("value",), ScoringPlan(fields, parts, policy=_POLICY), window, admission)
+    return FlowPlan("pumps", ("value",), ScoringPlan(fields, parts, common=Channel(policy=_POLICY)), window, admission)
 
 
 _WINDOW = WindowPlan(2_000, 1_000, ("mean",), lateness_ns=500, max_jump_ns=50_000)

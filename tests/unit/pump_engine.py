@@ -12,8 +12,9 @@ import pytest
 from pynomaly.application.engine import Engine
 from pynomaly.application.flow_plan import FlowPlan, Kernels
 from pynomaly.domain.adapted import AcceptedRows, PartContext
+from pynomaly.domain.alert_policy import AlertPolicyOptions
 from pynomaly.domain.calibration import CalibrationOptions
-from pynomaly.domain.decision import AlertPolicyOptions
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
 from pynomaly.domain.detectors.half_space_trees import HALF_SPACE_TREES, HalfSpaceTreesOptions
 from pynomaly.domain.event import Event, ModelRefitted, event_id
@@ -79,7 +80,9 @@ def plan_of(*parts: Part, window: WindowPlan | None = None, series_limit: int = 
     """Return the plan of a flow with these parts."""
     names = ("value",) if window is None else ("value.mean",)
     admission = Admission(series_limit, evicts=False)
-    return FlowPlan("pumps", ("value",), ScoringPlan(names, parts, policy=_POLICY), window, admission, "as written")
+    return FlowPlan(
+        "pumps", ("value",), ScoringPlan(names, parts, common=Channel(policy=_POLICY)), window, admission, "as written"
+    )
 
 
 WINDOW = WindowPlan(2_000, 1_000, ("mean",), lateness_ns=500, max_jump_ns=50_000)

@@ -7,16 +7,8 @@ from math import log
 import numpy as np
 import pytest
 
-from pynomaly.domain.decision import (
-    AlertPolicyOptions,
-    CombinationOptions,
-    PersistenceOptions,
-    contribution,
-    held_back,
-    judge,
-    rules_row,
-    series_dtype,
-)
+from pynomaly.domain.alert_policy import AlertPolicyOptions, PersistenceOptions
+from pynomaly.domain.decision import Channel, contribution, held_back, judge, series_dtype
 from pynomaly.domain.detectors.seam import row
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.outcome import Level, Reason
@@ -29,11 +21,11 @@ class _Series:
 
     def __init__(self, policy: AlertPolicyOptions, persistence: PersistenceOptions | None = None) -> None:
         self.rows = np.zeros(1, series_dtype(0))
-        self.rules = rules_row(CombinationOptions(), persistence or PersistenceOptions(), policy)
+        self.rules = Channel(persistence=persistence or PersistenceOptions(), policy=policy).rules()
 
     def judge(self, evidence: float) -> tuple[Reason, Level, float]:
         self.rows[0]["rows"] += 1
-        reason, level, bar = judge(self.rows[0], self.rules[0], evidence)
+        reason, level, bar = judge(self.rows[0], self.rules[0], evidence, 0, 0.0)
         return Reason(reason), Level(level), bar
 
 
@@ -47,7 +39,7 @@ def _policy(**changes: float | None) -> AlertPolicyOptions:
 )
 def test_contribution_is_soft_and_capped(severity: float, expected: float) -> None:
     """A severity counts from 1 on, by 5 at the most; an unknown one not at all."""
-    rules = rules_row(CombinationOptions(), PersistenceOptions(), AlertPolicyOptions())
+    rules = Channel().rules()
     assert contribution(rules[0], severity) == expected
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from pynomaly.domain.alert_policy import AlertPolicyOptions, PersistenceOptions
 from pynomaly.domain.calibration import CalibrationOptions
-from pynomaly.domain.decision import AlertPolicyOptions, PersistenceOptions
 from pynomaly.domain.detectors.ew_zscore import EwZScoreOptions
 from pynomaly.domain.detectors.half_space_trees import HalfSpaceTreesOptions
 from pynomaly.domain.detectors.running_range import RunningRangeOptions

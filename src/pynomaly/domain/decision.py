@@ -11,23 +11,29 @@ A counts the level's past alerts and halves every `habituation_half_life` record
 show more. B jumps to `bump` at an alert and halves every `bump_half_life` records: a soft refractory, out of which a
 much stronger event still gets. Every level has its own A and B, so that an escalation alerts anew; an alert at one
 level counts as an alert at the levels below it. A and B decay lazily: a quiet record costs nothing here.
+
+A part with a policy of its own is a channel of its own: its evidence is judged apart from the common sum, with levels,
+A and B of its own. The verdict of a record is that of the channel that alerts at the highest level, of the common one
+where they agree; its evidence, bar and contributions are that channel's.
+
+False alerts come per record, and people count them per day. So with a `sampling_slope` a series that is sampled every
+two minutes or more often has bars that are higher by the slope for each tenfold of records beyond one in 5 minutes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
-from math import inf, log1p
+from dataclasses import dataclass, field
+from math import log1p, log10
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.detectors.seam import row
-from pynomaly.domain.error import Problem
 from pynomaly.domain.jit import Row, compiled
-from pynomaly.domain.option import Options, option
 from pynomaly.domain.outcome import Level, Reason
+from pynomaly.domain.sampling_interval import INTERVAL_FIELDS
 
 LEVELS = len(Level) - 1
 _BELOW_THRESHOLD = int(Reason.BELOW_THRESHOLD)
@@ -36,91 +42,61 @@ _IN_REFRACTORY = int(Reason.IN_REFRACTORY)
 _ALERTED = int(Reason.ALERTED)
 _WRONG_DIRECTION = int(Reason.WRONG_DIRECTION)
 _BELOW_MINIMUM_DEVIATION = int(Reason.BELOW_MINIMUM_DEVIATION)
+_USUAL_INTERVAL_S = 300.0  # sampling for which the levels are meant
+_OFTEN_S = 120.0  # sampling from which a series counts as sampled often
 
 
-@dataclass(frozen=True)
-class CombinationOptions(Options):
-    """How severities add up to evidence."""
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A sum of evidence that is judged by itself, and its rules."""
 
-    soft_threshold: float = option(1.0, "severity that counts as ordinary noise", low=0.0, high=10.0)
-    cap: float = option(5.0, "most that one part can contribute", low=0.1, high=100.0)
+    combination: CombinationOptions = field(default_factory=CombinationOptions)
+    persistence: PersistenceOptions = field(default_factory=PersistenceOptions)
+    policy: AlertPolicyOptions = field(default_factory=AlertPolicyOptions)
 
-
-@dataclass(frozen=True)
-class PersistenceOptions(Options):
-    """How many of a series' last records must reach a level's threshold."""
-
-    hits: int = option(1, "records that must reach the threshold", low=1, high=64)
-    of: int = option(1, "among the last records of the series", low=1, high=64)
-
-    def _conflicts(self) -> Iterator[Problem]:
-        if self.of < self.hits:
-            yield Problem("of", f"must be at least `hits`, was {self.of}")
-
-
-@dataclass(frozen=True)
-class AlertPolicyOptions(Options):
-    """Bars of the alert levels, higher from level to level; a level without a threshold does not exist."""
-
-    watch: float | None = option(2.3, "evidence of a watch alert", low=0.0, high=1e6)
-    warning: float | None = option(4.0, "evidence of a warning alert", low=0.0, high=1e6)
-    critical: float | None = option(6.0, "evidence of a critical alert", low=0.0, high=1e6)
-    bump: float = option(8.0, "added to the bar right after an alert", low=0.0, high=1e6)
-    bump_half_life: float = option(40.0, "records after which the bump has halved", low=0.1, high=1e9)
-    habituation: float = option(0.25, "added to the bar for each e-fold of past alerts", low=0.0, high=1e3)
-    habituation_half_life: float = option(10_000.0, "records after which a past alert counts half", low=1.0, high=1e9)
-    habituation_from: int = option(300, "records of a series before its alerts count", low=0, high=1_000_000_000)
-
-    @property
-    def thresholds(self) -> tuple[float, float, float]:
-        """Evidence of watch, warning and critical; infinite for a level that does not exist."""
-        given = (self.watch, self.warning, self.critical)
-        watch, warning, critical = (inf if threshold is None else threshold for threshold in given)
-        return watch, warning, critical
-
-    def _conflicts(self) -> Iterator[Problem]:
-        names = [name for name in ("watch", "warning", "critical") if getattr(self, name) is not None]
-        if not names:
-            yield Problem(
-                "watch", "must be a number where warning and critical are none, was None: nothing would alert"
-            )
-        for lower, name in pairwise(names):
-            bar, below = getattr(self, name), getattr(self, lower)
-            if bar <= below:
-                yield Problem(name, f"must be greater than {lower} {below:g}, was {bar:g}")
+    def rules(self) -> NDArray[np.void]:
+        """Return the ``(1,)`` row of rules that compiled code reads."""
+        watch, warning, critical = self.policy.thresholds
+        return row(
+            soft_threshold=self.combination.soft_threshold,
+            cap=self.combination.cap,
+            hits=self.persistence.hits,
+            of=self.persistence.of,
+            watch=watch,
+            warning=warning,
+            critical=critical,
+            lowest=min(self.policy.thresholds),
+            bump=self.policy.bump,
+            bump_half_life=self.policy.bump_half_life,
+            habituation=self.policy.habituation,
+            habituation_half_life=self.policy.habituation_half_life,
+            habituation_from=self.policy.habituation_from,
+            sampling_slope=self.policy.sampling_slope,
+        )
 
 
-def rules_row(
-    combination: CombinationOptions, persistence: PersistenceOptions, policy: AlertPolicyOptions
-) -> NDArray[np.void]:
-    """Return the ``(1,)`` row of rules that compiled code reads."""
-    watch, warning, critical = policy.thresholds
-    return row(
-        soft_threshold=combination.soft_threshold,
-        cap=combination.cap,
-        hits=persistence.hits,
-        of=persistence.of,
-        watch=watch,
-        warning=warning,
-        critical=critical,
-        lowest=min(policy.thresholds),
-        bump=policy.bump,
-        bump_half_life=policy.bump_half_life,
-        habituation=policy.habituation,
-        habituation_half_life=policy.habituation_half_life,
-        habituation_from=policy.habituation_from,
-    )
+def series_dtype(guarded_parts: int, channels: int = 1, *, keeps_interval: bool = False) -> np.dtype[np.void]:
+    """Return the dtype of what the decision remembers of one series: 16 bytes, and 120 for each channel.
 
-
-def series_dtype(guarded_parts: int) -> np.dtype[np.void]:
-    """Return the dtype of what the decision remembers of one series (about 170 bytes)."""
-    fields = [
+    Parameters
+    ----------
+    guarded_parts
+        Parts with a learning guard; every further one takes 8 bytes.
+    channels
+        Channels with memories of their own, one level after the other, one channel after the other.
+    keeps_interval
+        Whether it remembers how often the series is sampled: another 280 bytes.
+    """
+    cells = LEVELS * channels
+    fields: list[tuple[Any, ...]] = [
+        # First, or the compiler would take a row with them for a row without, which begins the same.
+        *(INTERVAL_FIELDS if keeps_interval else []),
         ("rows", "i8"),  # accepted records so far
-        ("habituation", "f8", (LEVELS,)),  # A as of `touched`
-        ("bump", "f8", (LEVELS,)),  # B as of `touched`
-        ("touched", "i8", (LEVELS,)),  # record of the last alert
-        ("hits", "u8", (LEVELS,)),  # bit i: the record i before `hit_row` reached the threshold
-        ("hit_row", "i8", (LEVELS,)),  # last record that reached the threshold
+        ("habituation", "f8", (cells,)),  # A as of `touched`
+        ("bump", "f8", (cells,)),  # B as of `touched`
+        ("touched", "i8", (cells,)),  # record of the last alert
+        ("hits", "u8", (cells,)),  # bit i: the record i before `hit_row` reached the threshold
+        ("hit_row", "i8", (cells,)),  # last record that reached the threshold
         ("unlearned", "i8", (max(guarded_parts, 1),)),  # run of records the guard has kept from each part
     ]
     return np.dtype(fields, align=True)
@@ -147,23 +123,40 @@ def held_back(part_rules: Row, x: float, expected: float) -> int:
 
 
 @compiled
-def judge(series: Row, rules: Row, evidence: float) -> tuple[int, int, float]:
-    """Return reason, level and bar of a record whose parts are known, and remember it."""
-    if evidence < rules.lowest:
-        return _BELOW_THRESHOLD, 0, rules.lowest
-    reason, fired, bar = _NOT_PERSISTENT, 0, rules.lowest
+def sampling_raise(series: Row, rules: Row) -> float:
+    """Return by how much the bars of a series are higher for being sampled often; 0 while its interval is unknown."""
+    if 0.0 < series.interval_s <= _OFTEN_S:
+        return float(rules.sampling_slope * log10(_USUAL_INTERVAL_S / series.interval_s))
+    return 0.0
+
+
+@compiled
+def judge(series: Row, rules: Row, evidence: float, channel: int, raised: float) -> tuple[int, int, float]:
+    """Return reason, level and bar of what a channel says of a record, and remember it; all bars are ``raised``."""
+    lowest = rules.lowest + raised
+    if evidence < lowest:
+        return _BELOW_THRESHOLD, 0, lowest
+    reason, fired, bar = _NOT_PERSISTENT, 0, lowest
     for level in range(LEVELS):
-        threshold = _threshold(rules, level)
-        if evidence < threshold or not _persists(series, rules, level):
+        threshold, cell = _threshold(rules, level) + raised, channel * LEVELS + level
+        if evidence < threshold or not _persists(series, rules, cell):
             continue
-        level_bar = threshold + _raised(series, rules, level)
+        level_bar = threshold + _raised_by_alerts(series, rules, cell)
         if evidence >= level_bar:
             reason, fired, bar = _ALERTED, level + 1, level_bar
         elif fired == 0:
             reason, bar = _IN_REFRACTORY, level_bar
     for level in range(fired):
-        _remember_alert(series, rules, level)
+        _remember_alert(series, rules, channel * LEVELS + level)
     return reason, fired, bar
+
+
+@compiled
+def outranks(reason: int, level: int, reason_so_far: int, level_so_far: int) -> bool:
+    """Tell whether the verdict of a further channel is that of the record."""
+    if level != level_so_far:
+        return level > level_so_far
+    return level == 0 and reason_so_far == _BELOW_THRESHOLD and reason != _BELOW_THRESHOLD
 
 
 @compiled
@@ -174,13 +167,13 @@ def _threshold(rules: Row, level: int) -> float:
 
 
 @compiled
-def _persists(series: Row, rules: Row, level: int) -> bool:
+def _persists(series: Row, rules: Row, cell: int) -> bool:
     """Note that this record reached the threshold, and count how many of the last ones did."""
-    age = series.rows - series.hit_row[level]
-    bits = series.hits[level] << np.uint64(age) if 0 <= age < 64 else np.uint64(0)
+    age = series.rows - series.hit_row[cell]
+    bits = series.hits[cell] << np.uint64(age) if 0 <= age < 64 else np.uint64(0)
     bits |= np.uint64(1)
-    series.hits[level] = bits
-    series.hit_row[level] = series.rows
+    series.hits[cell] = bits
+    series.hit_row[cell] = series.rows
     count = 0
     for position in range(rules.of):
         count += int((bits >> np.uint64(position)) & np.uint64(1))
@@ -188,18 +181,18 @@ def _persists(series: Row, rules: Row, level: int) -> bool:
 
 
 @compiled
-def _raised(series: Row, rules: Row, level: int) -> float:
+def _raised_by_alerts(series: Row, rules: Row, cell: int) -> float:
     """Return by how much past alerts raise the bar now."""
-    age = series.rows - series.touched[level]
-    alerts = series.habituation[level] * 0.5 ** (age / rules.habituation_half_life)
-    return rules.habituation * log1p(alerts) + series.bump[level] * 0.5 ** (age / rules.bump_half_life)
+    age = series.rows - series.touched[cell]
+    alerts = series.habituation[cell] * 0.5 ** (age / rules.habituation_half_life)
+    return rules.habituation * log1p(alerts) + series.bump[cell] * 0.5 ** (age / rules.bump_half_life)
 
 
 @compiled
-def _remember_alert(series: Row, rules: Row, level: int) -> None:
-    age = series.rows - series.touched[level]
-    series.habituation[level] *= 0.5 ** (age / rules.habituation_half_life)
+def _remember_alert(series: Row, rules: Row, cell: int) -> None:
+    age = series.rows - series.touched[cell]
+    series.habituation[cell] *= 0.5 ** (age / rules.habituation_half_life)
     if series.rows > rules.habituation_from:
-        series.habituation[level] += 1.0
-    series.bump[level] = rules.bump
-    series.touched[level] = series.rows
+        series.habituation[cell] += 1.0
+    series.bump[cell] = rules.bump
+    series.touched[cell] = series.rows

@@ -23,9 +23,10 @@ from math import isnan, nan
 import numba
 
 from pynomaly.domain.calibration import learn_score, position_of, prefetch_bins, severity
-from pynomaly.domain.decision import contribution, held_back, judge
+from pynomaly.domain.decision import contribution, held_back, judge, outranks, sampling_raise
 from pynomaly.domain.learning_guard import may_learn
 from pynomaly.domain.prefetch import prefetch
+from pynomaly.domain.sampling_interval import learn_gap
 '''
 
 _LOOP = '''
@@ -34,7 +35,6 @@ _LOOP = '''
 def process(slot, refusal, time_ns, values, vectors, external, series, rules, states, params, part_rules,
             calibrators, calibration, reason, level, evidence, bar, scores, severities, contributions, expected):
     """Judge and learn every row in order; outputs are written in place."""
-    rule = rules[0]
     last = slot.shape[0] - 1
     for i in range(slot.shape[0]):
 '''
@@ -57,43 +57,33 @@ _BEGIN = """        if refusal[i] != 0:
         t = time_ns[i]
         one = series[j]
         one.rows += 1
-        known = 0
         calibrating = 0
-        raw = 0.0
-        total = 0.0
-        hold = 0
 """
 
-_DECIDE = f"""        if known == 0:
-            reason[i] = {int(Reason.CALIBRATOR_WARMING)} if calibrating > 0 else {int(Reason.DETECTOR_WARMING)}
-            level[i] = 0
-            evidence[i] = nan
-            bar[i] = nan
-        else:
-            evidence[i] = total
-            why, height, needed = judge(one, rule, total)
-            if why == {int(Reason.BELOW_THRESHOLD)} and hold > 0 and raw >= rule.lowest:
-                why = hold
-            reason[i] = why
-            level[i] = height
-            bar[i] = needed
+_CALIBRATING, _WARMING = int(Reason.CALIBRATOR_WARMING), int(Reason.DETECTOR_WARMING)
+_UNKNOWN = f"""        reason[i] = {_CALIBRATING} if calibrating > 0 else {_WARMING}
+        level[i] = 0
+        evidence[i] = nan
+        bar[i] = nan
+        judged = -1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PartIndex:
-    """Where the arrays of part ``k`` stand in the kernel's tuples; None where it has none."""
+    """Where the arrays of part ``k`` stand in the kernel's tuples, None where it has none; and its channel."""
 
     state: int | None
     calibrator: int | None
     vector: int | None
     external: int | None
     guard: int | None
+    channel: int
 
 
 def part_indices(plan: ScoringPlan) -> tuple[PartIndex, ...]:
     """Number the arrays of every part."""
-    counts = {"state": 0, "calibrator": 0, "vector": 0, "external": 0, "guard": 0}
+    counts = {"state": 0, "calibrator": 0, "vector": 0, "external": 0, "guard": 0, "channel": 0}
 
     def number(name: str, *, wanted: bool) -> int | None:
         if not wanted:
@@ -108,6 +98,7 @@ def part_indices(plan: ScoringPlan) -> tuple[PartIndex, ...]:
             vector=number("vector", wanted=_takes_vector(part)),
             external=number("external", wanted=not _is_native(part)),
             guard=number("guard", wanted=part.guard is not None),
+            channel=0 if (own := number("channel", wanted=part.policy is not None)) is None else own + 1,
         )
         for part in plan.parts
     )
@@ -118,10 +109,14 @@ def render(plan: ScoringPlan) -> str:
     indices = part_indices(plan)
     parts = list(enumerate(zip(plan.parts, indices, strict=True)))
     imports = "".join(_imports(k, part) for k, (part, _) in parts)
+    begin = _indented(_begin_lines(plan))
     score = "".join(_indented(_score_lines(k, part, index)) for k, (part, index) in parts)
     learn = "".join(_indented(_learn_lines(k, index)) for k, (_, index) in parts)
     prefetch = _indented(_prefetch_lines(indices))
-    return _HEAD + imports + _LOOP + prefetch + _BEGIN + score + _indented(_expected_lines(plan)) + _DECIDE + learn
+    judge = _UNKNOWN + "".join(_indented(_judge_lines(channel)) for channel in range(len(plan.channels)))
+    aside = _indented(_set_aside_lines(indices))
+    expected = _indented(_expected_lines(plan))
+    return _HEAD + imports + _LOOP + prefetch + _BEGIN + begin + score + expected + judge + aside + learn
 
 
 def _imports(k: int, part: Part) -> str:
@@ -166,24 +161,59 @@ def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
     yield f"scores[i, {k}] = a{k}"
     yield f"severities[i, {k}] = v{k}"
     yield f"if not isnan(v{k}):"
-    yield "    known += 1"
+    yield f"    known_{index.channel} += 1"
     yield f"elif not isnan(a{k}):"
     yield "    calibrating += 1"
     yield f"e{k} = " + (_expect_call(k, index) if _expects(part) else "nan")
-    yield f"c{k} = contribution(rule, v{k})"
+    yield f"c{k} = contribution(rules[{index.channel}], v{k})"
     yield f"contributions[i, {k}] = 0.0"
     yield f"if c{k} > 0.0:"
-    yield f"    raw += c{k}"
+    yield f"    raw_{index.channel} += c{k}"
     if _expects(part):
         yield f"    h{k} = held_back(part_rules[{k}][0], x{k}, e{k})"
         yield f"    if h{k} == 0:"
-        yield f"        total += c{k}"
+        yield f"        total_{index.channel} += c{k}"
         yield f"        contributions[i, {k}] = c{k}"
-        yield f"    elif hold == 0 or h{k} < hold:"
-        yield f"        hold = h{k}"
+        yield f"    elif hold_{index.channel} == 0 or h{k} < hold_{index.channel}:"
+        yield f"        hold_{index.channel} = h{k}"
     else:
-        yield f"    total += c{k}"
+        yield f"    total_{index.channel} += c{k}"
         yield f"    contributions[i, {k}] = c{k}"
+
+
+def _begin_lines(plan: ScoringPlan) -> Iterator[str]:
+    """Empty the sums of every channel."""
+    if plan.keeps_interval:
+        yield "learn_gap(one, t)"
+    for channel in range(len(plan.channels)):
+        raised = plan.keeps_interval and plan.channels[channel].policy.sampling_slope > 0
+        yield f"raised_{channel} = " + (f"sampling_raise(one, rules[{channel}])" if raised else "0.0")
+        yield f"known_{channel} = 0"
+        yield f"raw_{channel} = 0.0"
+        yield f"total_{channel} = 0.0"
+        yield f"hold_{channel} = 0"
+
+
+def _judge_lines(channel: int) -> Iterator[str]:
+    """Judge a channel; its verdict is the record's unless that of one before it stands."""
+    yield f"if known_{channel} > 0:"
+    yield f"    why, height, needed = judge(one, rules[{channel}], total_{channel}, {channel}, raised_{channel})"
+    yield f"    if why == {int(Reason.BELOW_THRESHOLD)} and hold_{channel} > 0 and raw_{channel} >= needed:"
+    yield f"        why = hold_{channel}"
+    yield "    if judged < 0 or outranks(why, height, reason[i], level[i]):"
+    yield "        reason[i] = why"
+    yield "        level[i] = height"
+    yield f"        evidence[i] = total_{channel}"
+    yield "        bar[i] = needed"
+    yield f"        judged = {channel}"
+
+
+def _set_aside_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
+    """Leave only the contributions to the evidence that decided."""
+    if any(index.channel > 0 for index in indices):
+        for k, index in enumerate(indices):
+            yield f"if judged != {index.channel}:"
+            yield f"    contributions[i, {k}] = 0.0"
 
 
 def _learn_lines(k: int, index: PartIndex) -> Iterator[str]:

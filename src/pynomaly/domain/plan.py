@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.adapted import AdaptedPartFactory
+from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions
 from pynomaly.domain.calibration import CalibrationOptions
-from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors.seam import Detector, row
 from pynomaly.domain.learning_guard import GuardOptions
 from pynomaly.domain.option import Options
 
 Direction = Literal["both", "above", "below"]
 _SIGNS = {"both": 0, "above": 1, "below": -1}
+_AS_IT_IS = CombinationOptions(soft_threshold=0.0, cap=100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Part:
         Deviations from the expected value that count (relative: as a ratio of the expected value's size).
     guard
         Which records it must not learn; None learns all.
+    policy
+        When it alerts by itself; None: it adds to the common evidence.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Part:
     minimum_absolute: float = 0.0
     minimum_relative: float = 0.0
     guard: GuardOptions | None = None
+    policy: AlertPolicyOptions | None = None
 
     @property
     def is_calibrated(self) -> bool:
@@ -90,10 +95,21 @@ class ScoringPlan:
         Names of the ``d`` value columns.
     parts
         The ``k`` parts, in the order of the outcome columns.
+    common
+        How their severities add up, and when the sum alerts.
     """
 
     fields: tuple[str, ...]
     parts: tuple[Part, ...]
-    combination: CombinationOptions = field(default_factory=CombinationOptions)
-    persistence: PersistenceOptions = field(default_factory=PersistenceOptions)
-    policy: AlertPolicyOptions = field(default_factory=AlertPolicyOptions)
+    common: Channel = field(default_factory=Channel)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What is judged by itself: the common evidence, then every part with a policy of its own, in their order."""
+        own = (Channel(_AS_IT_IS, self.common.persistence, part.policy) for part in self.parts if part.policy)
+        return (self.common, *own)
+
+    @property
+    def keeps_interval(self) -> bool:
+        """Whether a policy asks how often a series is sampled."""
+        return any(channel.policy.sampling_slope > 0 for channel in self.channels)

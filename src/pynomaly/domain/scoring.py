@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.calibration import calibrator_layout
-from pynomaly.domain.decision import rules_row, series_dtype
+from pynomaly.domain.decision import series_dtype
 from pynomaly.domain.detectors.seam import Layout
 from pynomaly.domain.error import StateError
 from pynomaly.domain.kernel import PartIndex, part_indices
@@ -71,7 +71,7 @@ class Scoring:
             for name, layout in layouts.items()
         }
         self._series_count = 0
-        self._rules = rules_row(plan.combination, plan.persistence, plan.policy)
+        self._rules = np.concatenate([channel.rules() for channel in plan.channels])
         self._part_rules = tuple(part.rules() for part in plan.parts)
 
     @property
@@ -186,7 +186,8 @@ def _bytes_of(rows: Array) -> Array:
 def _layouts(plan: ScoringPlan, indices: tuple[PartIndex, ...]) -> dict[str, Layout]:
     """Name the tables of a plan, in the order in which the kernel numbers them."""
     guards = sum(index.guard is not None for index in indices)
-    layouts = {"series": Layout(np.zeros(1, series_dtype(guards)), np.zeros(0))}
+    series = series_dtype(guards, len(plan.channels), keeps_interval=plan.keeps_interval)
+    layouts = {"series": Layout(np.zeros(1, series), np.zeros(0))}
     for part, index in zip(plan.parts, indices, strict=True):
         if index.state is not None and isinstance(part.source, NativeSource):
             layouts[f"state.{part.name}"] = part.source.detector.layout(part.source.options, len(part.fields))

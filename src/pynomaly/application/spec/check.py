@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 from pynomaly.application.spec.alert import AlertSpec
@@ -10,7 +11,7 @@ from pynomaly.application.spec.bootstrap_hosts import hosts
 from pynomaly.application.spec.complaint import Complaint, Path, one_of
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.dedupe import DedupeSpec
-from pynomaly.application.spec.detect import PartSpec, place_parts
+from pynomaly.application.spec.detect import PartSpec, PlacedPart, place_parts
 from pynomaly.application.spec.duration import duration_text
 from pynomaly.application.spec.file_path import may_match, plain_path
 from pynomaly.application.spec.limits import LimitsSpec
@@ -26,7 +27,8 @@ from pynomaly.application.spec.source import (
     SourceSpec,
 )
 from pynomaly.application.spec.window import SlidingWindow, TumblingWindow
-from pynomaly.domain.decision import CombinationOptions
+from pynomaly.domain.alert_policy import CombinationOptions
+from pynomaly.domain.detectors.auto import AlertDefaults
 from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
 
 #: Each part costs a calibrator (1 KB) a series and a step of every record.
@@ -60,9 +62,24 @@ def scored_fields(record: RecordSpec, window: Window) -> tuple[str, ...]:
     return record.values if window is None else window.plan.columns(record.values)
 
 
-def reach(detectors: Detectors, fields: tuple[str, ...], combine: CombinationOptions) -> float:
-    """Return the highest evidence that the parts can give together."""
-    return len(place_parts(detectors, fields)) * combine.cap
+def parts_of(detectors: Detectors, record: RecordSpec, window: Window) -> tuple[PlacedPart, ...]:
+    """Return the parts of a flow in the order in which their severities stand in an outcome."""
+    has_clock = not isinstance(record.time, NoTime)
+    return place_parts(detectors, scored_fields(record, window), has_clock=has_clock)
+
+
+def reach(parts: Sequence[PlacedPart], combine: CombinationOptions) -> float:
+    """Return the highest evidence of the parts: together, or without a bound of a part that alerts by itself."""
+    if any(part.own_policy is not None for part in parts):
+        return math.inf
+    return len(parts) * combine.cap
+
+
+def alert_defaults(detectors: Detectors, record: RecordSpec) -> AlertDefaults:
+    """Return the alert levels that suit the detectors: those of the first entry that asks for other than the usual."""
+    has_clock = not isinstance(record.time, NoTime)
+    asked = (spec.alert_defaults(has_clock=has_clock) for spec in detectors)
+    return next((defaults for defaults in asked if defaults != AlertDefaults()), AlertDefaults())
 
 
 def _record_is_the_datasets(source: SourceSpec, record: RecordSpec) -> Iterator[Complaint]:
@@ -102,7 +119,7 @@ def _fields_exist(record: RecordSpec, window: Window, entries: Entries) -> Itera
 
 
 def _parts_are_few(record: RecordSpec, window: Window, detectors: Detectors) -> Iterator[Complaint]:
-    count = len(place_parts(detectors, scored_fields(record, window)))
+    count = len(parts_of(detectors, record, window))
     if count > MOST_PARTS:
         yield Complaint(("detectors",), f"must make at most {MOST_PARTS} parts (entries times their fields)", count)
 
@@ -118,8 +135,8 @@ def _names_are_unique(entries: Entries) -> Iterator[Complaint]:
 def _levels_are_reachable(
     record: RecordSpec, window: Window, detectors: Detectors, combine: CombinationOptions, alert: AlertSpec
 ) -> Iterator[Complaint]:
-    highest = reach(detectors, scored_fields(record, window), combine)
-    levels = alert.bars(highest)
+    highest = reach(parts_of(detectors, record, window), combine)
+    levels = alert.bars(highest, alert_defaults(detectors, record))
     if not levels:
         yield Complaint(("alert", "levels"), f"must be given: the parts reach {highest:g} only, less than any default")
     for level, bar in levels.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeVar, cast
 
@@ -11,8 +11,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pynomaly.application.spec.option import from_options, to_options
 from pynomaly.application.spec.section import Name, NonNegative, ReadBy, Section
+from pynomaly.domain.alert_policy import AlertPolicyOptions
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.detectors import Detector
+from pynomaly.domain.detectors.auto import AlertDefaults
 from pynomaly.domain.learning_guard import GuardOptions
 from pynomaly.domain.option import Options
 from pynomaly.domain.plan import Direction
@@ -20,6 +22,7 @@ from pynomaly.domain.plan import Direction
 ValueT = TypeVar("ValueT")
 
 _DEVIATION: Final = ("direction", "minimum_absolute", "minimum_relative")
+_ALREADY: Final = {"severity": "severities", "evidence": "evidence"}
 PartName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 ClassName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 ScalarOrNone = str | int | float | bool | None
@@ -66,6 +69,14 @@ class PartSpec(Section):
     def takes_vector(self) -> bool:
         """Whether one part sees all fields together."""
         return True
+
+    def stands_for(self, *, has_clock: bool) -> tuple[PartSpec, ...]:  # noqa: ARG002 - bundles ask
+        """Return what is scored: itself, or the members of a bundle."""
+        return (self,)
+
+    def alert_defaults(self, *, has_clock: bool) -> AlertDefaults:  # noqa: ARG002 - bundles ask
+        """Return the alert levels that suit it."""
+        return AlertDefaults()
 
     @field_validator("fields")
     @classmethod
@@ -116,8 +127,8 @@ class NativePart(PartSpec):
     @field_validator("calibration")
     @classmethod
     def _has_raw_scores(cls, given: CalibrationOptions, info: ValidationInfo) -> CalibrationOptions:
-        if cls.native.scale == "severity" and not cls._is_default(given, info):
-            raise ValueError(f"must be left out: scores of {cls.native.name} are severities already")
+        if cls.native.scale != "raw" and not cls._is_default(given, info):
+            raise ValueError(f"must be left out: scores of {cls.native.name} are {_ALREADY[cls.native.scale]} already")
         return given
 
     @classmethod
@@ -196,7 +207,7 @@ class PlacedPart:
     entry
         Number of the entry in `detectors`.
     spec
-        The entry.
+        The entry, or the member of a bundle that the entry names.
     """
 
     name: str
@@ -204,14 +215,23 @@ class PlacedPart:
     entry: int
     spec: PartSpec
 
+    @property
+    def own_policy(self) -> AlertPolicyOptions | None:
+        """How it alerts by itself; None: it adds to the common evidence."""
+        return self.spec.native.policy if isinstance(self.spec, NativePart) else None
 
-def place_parts(detectors: tuple[PartSpec, ...], known_fields: tuple[str, ...]) -> tuple[PlacedPart, ...]:
+
+def place_parts(
+    detectors: tuple[PartSpec, ...], known_fields: tuple[str, ...], *, has_clock: bool
+) -> tuple[PlacedPart, ...]:
     """Return the parts of a flow in the order in which their severities stand in an outcome."""
-    parts: list[PlacedPart] = []
-    for entry, spec in enumerate(detectors):
-        names = spec.fields or known_fields
-        if spec.takes_vector or len(names) == 1:
-            parts.append(PlacedPart(spec.title, names, entry, spec))
-        else:
-            parts.extend(PlacedPart(f"{spec.title}:{name}", (name,), entry, spec) for name in names)
-    return tuple(parts)
+    specs = ((entry, spec) for entry, given in enumerate(detectors) for spec in given.stands_for(has_clock=has_clock))
+    return tuple(part for entry, spec in specs for part in _placed(entry, spec, known_fields))
+
+
+def _placed(entry: int, spec: PartSpec, known_fields: tuple[str, ...]) -> Iterator[PlacedPart]:
+    names = spec.fields or known_fields
+    if spec.takes_vector or len(names) == 1:
+        yield PlacedPart(spec.title, names, entry, spec)
+    else:
+        yield from (PlacedPart(f"{spec.title}:{name}", (name,), entry, spec) for name in names)

@@ -17,7 +17,8 @@ from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.sink import FileSink, KafkaSink, MemorySink, SinkSpec, TerminalSink
 from pynomaly.application.spec.source import DatasetSource, FileSource, KafkaSource, MemorySource, SourceSpec
 from pynomaly.application.spec.start import Place, TopicEnd, place_text
-from pynomaly.domain.decision import CombinationOptions, series_dtype
+from pynomaly.domain.alert_policy import CombinationOptions
+from pynomaly.domain.decision import series_dtype
 from pynomaly.domain.series import INDEX_BYTES
 
 _TIME_FORMATS: Final = {

@@ -10,23 +10,23 @@ from typing import Annotated, Final, cast
 from pydantic import Field, model_validator
 
 from pynomaly.application.spec.alert import AlertSpec, levels_of
-from pynomaly.application.spec.check import broken_rules, reach, scored_fields
+from pynomaly.application.spec.check import alert_defaults, broken_rules, parts_of, reach, scored_fields
 from pynomaly.application.spec.complaint import as_validation_error
 from pynomaly.application.spec.dataset import DATASET_RECORDS
 from pynomaly.application.spec.dedupe import DedupeSpec, identified_record
-from pynomaly.application.spec.detect import PlacedPart, place_parts
+from pynomaly.application.spec.detect import PartSpec, PlacedPart
 from pynomaly.application.spec.duration import Duration, duration_key
 from pynomaly.application.spec.entry import EntrySpec
 from pynomaly.application.spec.limits import LimitsSpec
 from pynomaly.application.spec.option import from_options
-from pynomaly.application.spec.record import RecordSpec
+from pynomaly.application.spec.record import NoTime, RecordSpec
 from pynomaly.application.spec.repartition import routed_record
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
 from pynomaly.application.spec.source import KafkaSource, SourceSpec
 from pynomaly.application.spec.state import StateSpec
 from pynomaly.application.spec.window import WindowSpec
-from pynomaly.domain.decision import AlertPolicyOptions, CombinationOptions, PersistenceOptions
+from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.outcome import Level
 
 _ADDRESS: Final = r"^(([^:\s\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})?$"
@@ -109,12 +109,18 @@ class FlowSpec(Section):
     @property
     def parts(self) -> tuple[PlacedPart, ...]:
         """The parts in the order in which their severities stand in an outcome."""
-        return place_parts(self.detectors, self.fields)
+        return parts_of(self.detectors, self.record, self.window)
+
+    @property
+    def _scored(self) -> tuple[PartSpec, ...]:
+        """The entries of `detectors`, with the members of bundles in their place."""
+        has_clock = not isinstance(self.record.time, NoTime)
+        return tuple(spec for entry in self.detectors for spec in entry.stands_for(has_clock=has_clock))
 
     @property
     def policy(self) -> AlertPolicyOptions:
         """The alert policy; a level that the flow does not use is None."""
-        return self.alert.policy(reach(self.detectors, self.fields, self.combine))
+        return self.alert.policy(reach(self.parts, self.combine), alert_defaults(self.detectors, self.record))
 
     @property
     def levels(self) -> dict[Level, float]:
@@ -133,6 +139,7 @@ class FlowSpec(Section):
         connections and descriptions do not count; a default counts like the same value written out.
         """
         decides = self.model_dump(mode="json", by_alias=True, include=_DECIDES)
+        decides["detectors"] = [spec.model_dump(mode="json", by_alias=True) for spec in self._scored]
         decides["limits"] = {
             **self.limits.model_dump(mode="json", by_alias=True, exclude=_LIMITS_THAT_DECIDE_NOTHING),
             "at_limit": "evict" if self.evicts else "reject",
@@ -141,7 +148,8 @@ class FlowSpec(Section):
         if isinstance(self.source, KafkaSource) and self.source.schema_registry is not None:
             decides["schemas"] = self.source.schema_registry.model_dump(mode="json", include=_IDENTITY_OF_SCHEMAS)
         decides["alert"] = {
-            **self.alert.model_dump(mode="json", exclude={"levels"}),
+            **self.alert.model_dump(mode="json", exclude={"levels", "sampling_slope"}),
+            **({"sampling_slope": self.policy.sampling_slope} if self.policy.sampling_slope > 0 else {}),
             "levels": {level.label: bar for level, bar in self.levels.items()},
         }
         if isinstance(self.source, KafkaSource) and self.source.by_series is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pynomaly.domain.detectors.adaptive_jump import ADAPTIVE_JUMP
 from pynomaly.domain.detectors.description import DetectorDescription, OptionDescription, describe
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
 from pynomaly.domain.detectors.exceedance_rate import EXCEEDANCE_RATE
@@ -23,6 +24,7 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
         RUNNING_RANGE,
         SEASONAL_SLOT,
         JUMP,
+        ADAPTIVE_JUMP,
         RELATIVE_ENTROPY,
         EXCEEDANCE_RATE,
         LEFT_MATRIX_PROFILE,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan, sqrt
+from typing import Any
 
 from pynomaly.domain.detectors.magnitude import bounded
 from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
 from pynomaly.domain.jit import Row, compiled
+from pynomaly.domain.median import lower_median
 from pynomaly.domain.option import Options, option
 
 _FARTHEST = 1e12  # most scales that a score tells apart
@@ -34,25 +36,18 @@ class JumpOptions(Options):
     warm_up: int = option(50, "distances other than 0 before the first score above 0", low=2, high=1_000_000)
 
 
+def state_fields(options: JumpOptions) -> list[tuple[Any, ...]]:
+    """Return the fields that the functions of this module keep in a row."""
+    return [("count", "i8"), ("distances", "i8"), ("mean_square", "f8"), ("recent", "f8", (options.window,))]
+
+
+def numbers(options: JumpOptions) -> dict[str, float]:
+    """Return what they read of the options."""
+    return {"rate": rate(options.half_life), "clip": float(options.clip), "warm_up": options.warm_up}
+
+
 def _layout(options: JumpOptions, _fields: int) -> Layout:
-    state = zeros([("count", "i8"), ("distances", "i8"), ("mean_square", "f8"), ("recent", "f8", (options.window,))])
-    return Layout(state, row(rate=rate(options.half_life), clip=float(options.clip), warm_up=options.warm_up))
-
-
-@compiled
-def _median(recent: Row) -> float:
-    """Return the lower median of the ring: the value with no more than half of the others below it."""
-    size = len(recent)
-    middle = (size - 1) // 2
-    for candidate in range(size):
-        value = recent[candidate]
-        below = equal = 0
-        for other in range(size):
-            below += int(recent[other] < value)
-            equal += int(recent[other] == value)
-        if below <= middle < below + equal:
-            return float(value)
-    return float(recent[0])
+    return Layout(zeros(state_fields(options)), row(**numbers(options)))
 
 
 @compiled
@@ -67,7 +62,7 @@ def score(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: AR
         return nan
     if state.distances < params.warm_up:
         return 0.0
-    return min(abs(bounded(x) - _median(state.recent)) / sqrt(state.mean_square), _FARTHEST)
+    return min(abs(bounded(x) - lower_median(state.recent)) / sqrt(state.mean_square), _FARTHEST)
 
 
 @compiled
@@ -75,7 +70,7 @@ def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG
     """Learn the distance of x from the median, and put x in the place of the oldest value."""
     x = bounded(x)
     if state.count >= len(state.recent):
-        distance = abs(x - _median(state.recent))
+        distance = abs(x - lower_median(state.recent))
         if distance > 0.0:
             _learn_distance(state, params, distance)
     state.recent[state.count % len(state.recent)] = x
@@ -94,7 +89,7 @@ def _learn_distance(state: Row, params: Row, distance: float) -> None:
 @compiled
 def expect(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: ARG001
     """Return the median of the last few values."""
-    return _median(state.recent) if _is_warm(state, params) else nan
+    return lower_median(state.recent) if _is_warm(state, params) else nan
 
 
 JUMP = Detector("jump", JumpOptions, _layout, score, learn, expect)

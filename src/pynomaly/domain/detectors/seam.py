@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pynomaly.domain.alert_policy import AlertPolicyOptions
 from pynomaly.domain.jit import Row
 from pynomaly.domain.option import Options
 
@@ -22,7 +23,8 @@ Learn = Callable[[Row, Row, Any, int], None]
 
 #: *raw*: any non-negative number, larger is stranger, calibrated against the series' own past.
 #: *severity*: already -log10 of a tail probability, taken as it is.
-Scale = Literal["raw", "severity"]
+#: *evidence*: already in the unit of the alert levels, and judged alone, under the policy that the detector brings.
+Scale = Literal["raw", "severity", "evidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Detector:
         Whether one part sees all value fields together (else there is one part for each field).
     scale
         What its scores mean.
+    policy
+        When it alerts by itself, for a detector whose scores are evidence; None for any other.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Detector:
     expect: Score | None = None
     takes_vector: bool = False
     scale: Scale = "raw"
+    policy: AlertPolicyOptions | None = None
 
 
 def zeros(fields: list[tuple[Any, ...]]) -> NDArray[Any]:
