@@ -82,8 +82,7 @@ class Engine:
     values
         Names of the value columns; numbers in an array.
     detectors
-        Names, ``"NAME:option=value,..."`` or mappings as in a flow file; none: `seasonal_slot` and
-        `running_range` where there is a time, `ew_zscore` and `running_range` where there is none.
+        Names, ``"NAME:option=value,..."`` or mappings as in a flow file; none: `auto`.
     time, time_format
         Name of the time and how it is written where it is text or a number; None: no clock.
     series

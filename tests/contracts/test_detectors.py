@@ -40,6 +40,15 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "utc_offset_s": (-43_200.0, 50_400.0),
     },
     "jump": {"window": (1, 31), "half_life": (1.0, 1e9), "clip": (1.0, 100.0), "warm_up": (2, 300)},
+    "adaptive_jump": {
+        "window": (1, 31),
+        "half_life": (1.0, 1e9),
+        "clip": (1.0, 100.0),
+        "warm_up": (2, 300),
+        "bar": (1.0, 1e6),
+        "gate": (False, True),
+        "gate_records": (50, 400),
+    },
     "relative_entropy": {
         "short_half_life": (1.0, 1e6),
         "long_half_life": (1.0, 1e9),
@@ -185,6 +194,7 @@ def _stated_warm_up(options: Any) -> int:
 _WARM_UPS: dict[str, Callable[[Any], int]] = {
     "half_space_trees": lambda options: options.window,
     "jump": lambda options: options.window + options.warm_up,
+    "adaptive_jump": lambda options: options.window + options.warm_up,
     "left_matrix_profile": lambda options: options.scale_records + 3 * options.window,
 }
 
@@ -355,11 +365,13 @@ def test_unit_of_the_values_does_not_matter(case: _Case) -> None:
 
 @every_case
 def test_without_a_clock(case: _Case) -> None:
-    """Event times of 0 silence the detectors that need a clock and make no difference to the others."""
+    """Event times of 0 silence the detectors that need a clock and make no difference to others but `adaptive_jump`."""
     detector = _Detector(case)
     scores = detector.feed_without_clock(_noise())
     if case.detector == "seasonal_slot":
         assert np.isnan(scores).all()
         assert detector.rows.tobytes() == case.layout().initial.tobytes()
+    elif case.detector == "adaptive_jump":
+        assert (detector.rows["interval_s"] == 0.0).all()
     else:
         assert scores.tobytes() == _Detector(case).feed(_noise()).tobytes()

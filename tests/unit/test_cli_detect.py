@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from pynomaly.application.spec.adhoc import LIGHT_DETECTORS, LIGHT_DETECTORS_WITHOUT_CLOCK
+from pynomaly.application.spec.adhoc import DEFAULT_DETECTORS
 from pynomaly.domain.outcome import Reason
 from pynomaly.presentation import plot
 from pynomaly.presentation.cli.main import app, main
@@ -296,10 +296,7 @@ def test_nothing_is_seasonal_without_a_clock(data: Path, capsys: pytest.CaptureF
 def test_the_help_tells_the_defaults() -> None:
     """Detectors, levels and suffixes are those of the code."""
     helps = {parameter.name: parameter.help for parameter in typer.main.get_command(app).commands["detect"].params}  # type: ignore[attr-defined] # a group
-    (with_clock,) = set(LIGHT_DETECTORS) - set(LIGHT_DETECTORS_WITHOUT_CLOCK)
-    (without,) = set(LIGHT_DETECTORS_WITHOUT_CLOCK) - set(LIGHT_DETECTORS)
-    (both,) = set(LIGHT_DETECTORS) & set(LIGHT_DETECTORS_WITHOUT_CLOCK)
-    assert f"By default {both} with {with_clock}, or without --time with {without}." in helps["detector"]
+    assert f"By default {' and '.join(DEFAULT_DETECTORS)}." in helps["detector"]
     assert f": {_listed(SUFFIXES)}." in helps["plot"]
     assert f": {_listed(list(FORMATS))}." in helps["output"]
 

@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 
 import pynomaly
-from pynomaly.application.spec.adhoc import LIGHT_DETECTORS, LIGHT_DETECTORS_WITHOUT_CLOCK
 from pynomaly.domain.error import BadRecordError, ConfigError, StateError
 from pynomaly.presentation.cli.main import main
 from pynomaly.sdk import Engine, Verdict
@@ -184,15 +183,6 @@ def test_nothing_is_seasonal_without_a_time() -> None:
     """It would warm up for ever."""
     with pytest.raises(ConfigError, match=r"detectors\[0\]\.detector: must be one that needs no time of day"):
         Engine("v", "seasonal_slot")
-
-
-def test_the_texts_tell_the_default_detectors() -> None:
-    """The docstring and the page name those of the code."""
-    with_time = " and ".join(f"`{name}`" for name in LIGHT_DETECTORS)
-    without = " and ".join(f"`{name}`" for name in LIGHT_DETECTORS_WITHOUT_CLOCK)
-    told = f"{with_time} where there is a time, {without} where there is none"
-    for text in (Engine.__doc__ or "", _PAGE.read_text()):
-        assert told in " ".join(text.split())
 
 
 def test_a_foreign_snapshot_speaks_of_no_command_line() -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from pynomaly.domain.detectors import NATIVE_DETECTORS, DetectorDescription, OptionDescription, describe
+from pynomaly.domain.detectors import DetectorDescription, OptionDescription, describe_all
 
 _HEAD: Final = """\
 # Native detectors
@@ -22,7 +22,8 @@ and [PyOD](detectors-pyod.md) are slower and have pages of their own.
 A detector's **score** is its own number. Scores of the kind *raw* are compared with the series' own past by the
 calibrator, which adds 1,072 bytes a series and its own warm-up of 150 scores; scores of the kind *severity* are
 -log10 of a tail probability already and are taken as they are. Evidence adds up min(max(severity - 1, 0), 5) of all
-parts of a flow.
+parts of a flow. Scores of the kind *evidence* are in the unit of the alert levels; such a part is added to no other and
+alerts by itself. `auto`, the default of `pynomaly detect`, is several of these together; its bytes count calibrators.
 
 All of them take values of any size: beyond 1e150 a value counts as 1e150, so that its square is still a number. What
 is learned of a deviation at once is bounded: one corrupt value does not blind a detector, and a shift that lasts is
@@ -36,7 +37,7 @@ value again and 10 for any other. This page is made from the program's own descr
 
 def detector_page() -> str:
     """Return the page as Markdown."""
-    described = [describe(detector) for detector in NATIVE_DETECTORS.values()]
+    described = describe_all()
     overview = "\n".join(map(_overview, described))
     return f"{_HEAD}{overview}\n\n" + "\n\n".join("\n".join(_section(one)) for one in described) + "\n"
 

@@ -28,8 +28,8 @@ from math import log, log10, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.domain.detectors.seam import Layout, row
 from pynomaly.domain.jit import Row, compiled
+from pynomaly.domain.layout import Layout, row
 from pynomaly.domain.option import Options, option
 from pynomaly.domain.prefetch import prefetch
 

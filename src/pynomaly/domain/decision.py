@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions, PersistenceOptions
-from pynomaly.domain.detectors.seam import row
 from pynomaly.domain.jit import Row, compiled
+from pynomaly.domain.layout import row
 from pynomaly.domain.outcome import Level, Reason
 from pynomaly.domain.sampling_interval import INTERVAL_FIELDS
 

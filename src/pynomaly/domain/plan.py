@@ -12,7 +12,8 @@ from pynomaly.domain.adapted import AdaptedPartFactory
 from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.decision import Channel
-from pynomaly.domain.detectors.seam import Detector, row
+from pynomaly.domain.detectors.seam import Detector
+from pynomaly.domain.layout import row
 from pynomaly.domain.learning_guard import GuardOptions
 from pynomaly.domain.option import Options
 

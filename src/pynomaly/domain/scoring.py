@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pynomaly.domain.calibration import calibrator_layout
 from pynomaly.domain.decision import series_dtype
-from pynomaly.domain.detectors.seam import Layout
 from pynomaly.domain.error import StateError
 from pynomaly.domain.kernel import PartIndex, part_indices
+from pynomaly.domain.layout import Layout
 from pynomaly.domain.outcome import Outcomes
 from pynomaly.domain.plan import NativeSource, ScoringPlan
 from pynomaly.domain.record import ByteColumn, Float64Matrix, Int64Column

@@ -11,10 +11,8 @@ from pynomaly.application.spec.parse import parse_flow
 from pynomaly.application.spec.record import NoTime
 from pynomaly.domain.error import ConfigError, Problem
 
-#: Detectors where none are named, with a clock and without. The first that expects a value tells it. Beside the
-#: seasonal one the z-score costs more false alerts on the Numenta benchmark than it finds.
-LIGHT_DETECTORS: Final = ("seasonal_slot", "running_range")
-LIGHT_DETECTORS_WITHOUT_CLOCK: Final = ("ew_zscore", "running_range")
+#: Detectors where none are named.
+DEFAULT_DETECTORS: Final = ("auto",)
 _LIBRARIES: Final = ("river", "pyod")
 _LISTS: Final = ("fields",)  # options that are lists, even of one
 _WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
@@ -65,7 +63,7 @@ def adhoc_flow(
         Which columns are what.
     detectors
         Names, ``NAME:option=value,...`` as `detector_entry` reads it, or entries as a flow file has them; none:
-        `LIGHT_DETECTORS`, or `LIGHT_DETECTORS_WITHOUT_CLOCK`.
+        `DEFAULT_DETECTORS`.
     levels
         Evidence of each alert level; None: the defaults.
 
@@ -74,7 +72,7 @@ def adhoc_flow(
     ConfigError
         With everything that is wrong.
     """
-    chosen = detectors or (LIGHT_DETECTORS if columns.has_clock else LIGHT_DETECTORS_WITHOUT_CLOCK)
+    chosen = detectors or DEFAULT_DETECTORS
     entries = [detector_entry(entry) if isinstance(entry, str) else dict(entry) for entry in chosen]
     return parse_flow(
         {

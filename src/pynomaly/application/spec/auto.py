@@ -21,8 +21,8 @@ class AutoPart(PartSpec):  # noqa: D101 - what it is stands with its options
     absent: ClassVar = dict.fromkeys(("guard", "direction", "minimum_absolute", "minimum_relative"), _OF_ITS_PARTS)
 
     detector: Literal["auto"] = Field("auto", description="Which detector.")
-    tier: str = option_key(AutoOptions, "tier")
-    preset: str = option_key(AutoOptions, "preset")
+    tier: Literal["light", "standard"] = option_key(AutoOptions, "tier")
+    preset: Literal["general", "kpi"] = option_key(AutoOptions, "preset")
     horizon: int = option_key(AutoOptions, "horizon")
 
     @property

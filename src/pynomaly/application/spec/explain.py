@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final, assert_never
 
+from pynomaly.application.spec.auto import AutoPart
 from pynomaly.application.spec.detect import NativePart
 from pynomaly.application.spec.duration import duration_text
 from pynomaly.application.spec.explain_detector import bytes_of_part, explain_entry, named
@@ -127,8 +128,14 @@ def _start(start: TopicEnd | Place) -> str:
 
 
 def _detectors(flow: FlowSpec) -> Iterator[str]:
-    for _, parts in groupby(flow.parts, key=lambda part: part.entry):
-        yield from explain_entry(list(parts), _unit(flow))
+    for entry, members in groupby(flow.parts, key=lambda part: part.entry):
+        placed, indent, given = list(members), "", flow.detectors[entry]
+        if isinstance(given, AutoPart):
+            indent = "  "
+            size = sum(map(bytes_of_part, placed))
+            yield f"{given.title}, tier {given.tier}, preset {given.preset}, is these; {size:,} bytes a series:"
+        for _, parts in groupby(placed, key=lambda part: part.spec):
+            yield from (f"{indent}{sentence}" for sentence in explain_entry(list(parts), _unit(flow)))
 
 
 def _unit(flow: FlowSpec) -> str:
@@ -138,11 +145,14 @@ def _unit(flow: FlowSpec) -> str:
 
 def _alerts(flow: FlowSpec) -> Iterator[str]:
     combine, persistence, alert = flow.combine, flow.persistence, flow.alert
-    count, unit = len(flow.parts), _unit(flow)
+    unit, own = _unit(flow), [part.name for part in flow.parts if part.own_policy is not None]
+    count = len(flow.parts) - len(own)
     yield (
         f"A part adds its severity above {combine.soft_threshold:g} to the evidence, at most {combine.cap:g}; "
         f"{count} {'part reaches' if count == 1 else 'parts reach'} {count * combine.cap:g}."
     )
+    if own:
+        yield f"Evidence of {named(tuple(own))} is judged by itself, under a policy of its own with the same levels."
     for level, bar in flow.levels.items():
         yield f"{level.label} from evidence {bar:g}: {_rarity(bar, combine, unit)}"
     if persistence.of > 1:
@@ -151,6 +161,11 @@ def _alerts(flow: FlowSpec) -> Iterator[str]:
         yield (
             f"After an alert the bar of its level is {alert.bump:g} higher and loses half of that in "
             f"{alert.bump_half_life:g} {unit}."
+        )
+    if flow.policy.sampling_slope > 0:
+        yield (
+            f"The bars of a series that is sampled every 2 minutes or more often are higher by "
+            f"{flow.policy.sampling_slope:g} for each tenfold of {unit} beyond one in 5 minutes."
         )
     if alert.habituation > 0:
         yield (
@@ -227,5 +242,7 @@ def _state(flow: FlowSpec) -> Iterator[str]:
 def bytes_per_series(flow: FlowSpec) -> int:
     """Return the memory of one series at the limit, without its key and without models of other libraries [bytes]."""
     guards = sum(isinstance(part.spec, NativePart) and part.spec.guard is not None for part in flow.parts)
-    size = INDEX_BYTES + series_dtype(guards).itemsize + sum(bytes_of_part(part) for part in flow.parts)
+    channels = 1 + sum(part.own_policy is not None for part in flow.parts)
+    series = series_dtype(guards, channels, keeps_interval=flow.policy.sampling_slope > 0).itemsize
+    size = INDEX_BYTES + series + sum(bytes_of_part(part) for part in flow.parts)
     return size if flow.window is None else size + flow.window.plan.bytes_per_series(len(flow.record.values))

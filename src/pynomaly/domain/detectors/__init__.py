@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pynomaly.domain.detectors.adaptive_jump import ADAPTIVE_JUMP
+from pynomaly.domain.detectors.auto import describe_auto
 from pynomaly.domain.detectors.description import DetectorDescription, OptionDescription, describe
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
 from pynomaly.domain.detectors.exceedance_rate import EXCEEDANCE_RATE
@@ -32,4 +33,10 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
     )
 }
 
-__all__ = ["NATIVE_DETECTORS", "Detector", "DetectorDescription", "OptionDescription", "describe"]
+
+def describe_all() -> tuple[DetectorDescription, ...]:
+    """Describe everything that an entry of `detectors` can name, the default first."""
+    return (describe_auto(), *map(describe, NATIVE_DETECTORS.values()))
+
+
+__all__ = ["NATIVE_DETECTORS", "Detector", "DetectorDescription", "OptionDescription", "describe", "describe_all"]

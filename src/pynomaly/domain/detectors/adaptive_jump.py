@@ -19,7 +19,7 @@ from pynomaly.domain.sampling_interval import INTERVAL_FIELDS, learn_gap
 
 _OFTEN_S: Final = 120.0  # longest sampling interval of a series that is sampled often
 _SLOWER: Final = 4.0 / 3.0  # how much more a jump of a series counts that is known to be sampled less often
-_FARTHEST: Final = 1e100  # largest value, from the first one, whose squares still add up
+_FARTHEST: Final = 30.0  # most scales of a distance that count for smoothness
 _WATCH: Final = 2.3  # evidence of a jump by `bar` scales
 _LIGHT_TAILED: Final = 0.4  # least median of the distances, as a ratio of their root mean square
 _CORRELATED: Final = 0.7  # least correlation of neighbours in a smooth series
@@ -42,7 +42,7 @@ class AdaptiveJumpOptions(JumpOptions):
     Catches what `jump` does, the sudden events of business and web metrics, and alerts by itself: its evidence is 2.3
     for a jump by ``bar`` scales and grows in proportion, is added to no other, and has alert levels and a memory of
     past alerts of its own, with a short refractory, because such events last for ten records and come in clusters.
-    Fails on slow changes, and says nothing of a series that it takes for rough. Cost as `jump` and O(1) more, 536
+    Fails on slow changes, and says nothing of a series that it takes for rough. Cost as `jump` and O(1) more, 496
     bytes a series.
 
     A series that is sampled at least every 2 minutes (the median of its first 64 gaps) counts at once. With ``gate``
@@ -100,14 +100,20 @@ def learn(state: Row, params: Row, x: float, time_ns: int) -> None:
 
 @compiled
 def _learn_smoothness(state: Row, params: Row, x: float) -> None:
+    """Learn a value and its distance, within 30 scales of the last few: one corrupt value decides little."""
     if state.rows == 0:
         state.first = x
-    x = min(max(x - state.first, -_FARTHEST), _FARTHEST)
     if state.count >= len(state.recent):
-        distance = min(abs(x + state.first - lower_median(state.recent)), _FARTHEST)
-        if distance > 0.0:
+        middle = lower_median(state.recent)
+        distance = x - middle
+        if state.distances >= params.warm_up:
+            farthest = _FARTHEST * sqrt(state.mean_square)
+            distance = min(max(distance, -farthest), farthest)
+            x = middle + distance
+        if distance != 0.0:
             state.distance_squares += distance * distance
-            observe(state, 0.5, distance)
+            observe(state, 0.5, abs(distance))
+    x -= state.first
     state.sum += x
     state.squares += x * x
     state.products += x * state.previous

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from pynomaly.domain.calibration import CalibrationOptions, calibrator_layout
 from pynomaly.domain.detectors.adaptive_jump import ADAPTIVE_JUMP, AdaptiveJumpOptions
+from pynomaly.domain.detectors.description import DetectorDescription, described
 from pynomaly.domain.detectors.exceedance_rate import EXCEEDANCE_RATE
 from pynomaly.domain.detectors.left_matrix_profile import LEFT_MATRIX_PROFILE, LeftMatrixProfileOptions
 from pynomaly.domain.detectors.relative_entropy import RELATIVE_ENTROPY
@@ -35,8 +37,8 @@ class AutoOptions(Options):
     Anomaly Benchmark (docs/quality.md).
     """
 
-    tier: str = option("standard", "how much it may cost", choices=("light", "standard"))
-    preset: str = option("general", "what the series are", choices=("general", "kpi"))
+    tier: Literal["light", "standard"] = option("standard", "how much it may cost", choices=("light", "standard"))
+    preset: Literal["general", "kpi"] = option("general", "what the series are", choices=("general", "kpi"))
     horizon: int = option(500, "records back in which `profile` looks for the same shape", low=150, high=100_000)
 
 
@@ -78,6 +80,16 @@ def alert_defaults(options: AutoOptions, *, has_clock: bool) -> AlertDefaults:
     if options.preset == "kpi":
         return AlertDefaults()
     return AlertDefaults(watch=2.3 if has_clock else 1.7, sampling_slope=5.0)
+
+
+def describe_auto() -> DetectorDescription:
+    """Describe the default detector; its memory is that of its parts, with their calibrators."""
+    defaults = AutoOptions()
+    parts = members(defaults, has_clock=True)
+    calibrator = calibrator_layout(CalibrationOptions()).bytes_per_series
+    size = sum(part.detector.layout(part.options, 1).bytes_per_series for part in parts)
+    size += calibrator * sum(part.detector.scale == "raw" for part in parts)
+    return described(NAME, defaults, "evidence", takes_vector=False, bytes_per_series=size)
 
 
 def _members(options: AutoOptions, *, has_clock: bool) -> Iterator[Member]:

@@ -54,15 +54,28 @@ class DetectorDescription:
 
 def describe(detector: Detector, options: Options | None = None, field_count: int = 1) -> DetectorDescription:
     """Describe a detector; its memory under ``options`` (None: the defaults) for ``field_count`` value fields."""
-    defaults = detector.options()
-    summary, _, details = cleandoc(detector.options.__doc__ or "").partition("\n\n")
+    layout = detector.layout(detector.options() if options is None else options, field_count)
+    return described(
+        detector.name,
+        detector.options(),
+        detector.scale,
+        takes_vector=detector.takes_vector,
+        bytes_per_series=layout.bytes_per_series,
+    )
+
+
+def described(
+    name: str, defaults: Options, scale: Scale, *, takes_vector: bool, bytes_per_series: int
+) -> DetectorDescription:
+    """Describe what has these options, in the words of their docstring."""
+    summary, _, details = cleandoc(defaults.__doc__ or "").partition("\n\n")
     return DetectorDescription(
-        name=detector.name,
+        name=name,
         summary=summary.replace("\n", " "),
         details=details,
-        scale=detector.scale,
-        takes_vector=detector.takes_vector,
-        bytes_per_series=detector.layout(defaults if options is None else options, field_count).bytes_per_series,
+        scale=scale,
+        takes_vector=takes_vector,
+        bytes_per_series=bytes_per_series,
         options=tuple(_describe_option(defaults, item.name) for item in fields(defaults)),
     )
 

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pynomaly.domain.alert_policy import AlertPolicyOptions
 from pynomaly.domain.jit import Row
+from pynomaly.domain.layout import Layout, row, zeros
 from pynomaly.domain.option import Options
 
 Score = Callable[[Row, Row, Any, int], float]
@@ -25,27 +23,6 @@ Learn = Callable[[Row, Row, Any, int], None]
 #: *severity*: already -log10 of a tail probability, taken as it is.
 #: *evidence*: already in the unit of the alert levels, and judged alone, under the policy that the detector brings.
 Scale = Literal["raw", "severity", "evidence"]
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Memory of a detector under given options.
-
-    Parameters
-    ----------
-    initial
-        ``(1,)`` structured array: the state of a series before its first record.
-    params
-        ``(1,)`` structured array: what the options come to, shared by all series.
-    """
-
-    initial: NDArray[Any]
-    params: NDArray[Any]
-
-    @property
-    def bytes_per_series(self) -> int:
-        """Size of one series' state [bytes]."""
-        return self.initial.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +64,9 @@ class Detector:
     policy: AlertPolicyOptions | None = None
 
 
-def zeros(fields: list[tuple[Any, ...]]) -> NDArray[Any]:
-    """Return one zeroed row of an aligned structured dtype."""
-    return np.zeros(1, np.dtype(fields, align=True))
-
-
-def row(**values: float) -> NDArray[Any]:
-    """Return a ``(1,)`` structured array of numbers: integers as int64, booleans as bool, others as float64."""
-    kinds: dict[type, np.dtype[Any]] = {bool: np.dtype(np.bool_), int: np.dtype(np.int64)}
-    fields = [(name, kinds.get(type(value), np.dtype(np.float64))) for name, value in values.items()]
-    return np.array([tuple(values.values())], np.dtype(fields, align=True))
-
-
 def rate(half_life: float) -> float:
     """Return the weight of the newest record in an exponentially weighted mean with that half-life [records]."""
     return float(1.0 - 0.5 ** (1.0 / half_life))
+
+
+__all__ = ["Detector", "Layout", "Learn", "Scale", "Score", "rate", "row", "zeros"]

@@ -57,7 +57,7 @@ def detect(
         typer.Option(
             metavar="NAME[:OPTION=VALUE,…]",
             help="Detector with its options, river/CLASS or pyod/CLASS; again for several; fields=A+B for some columns "
-            "only. By default running_range with seasonal_slot, or without --time with ew_zscore.",
+            "only. By default auto.",
             show_default=False,
         ),
     ] = None,
@@ -65,7 +65,8 @@ def detect(
         list[str] | None,
         typer.Option(
             metavar="NAME=EVIDENCE",
-            help="Evidence of an alert level; again for several. By default watch=2.3, warning=4 and critical=6.",
+            help="Evidence of an alert level; again for several. By default watch=2.3 (of auto without --time 1.7), "
+            "warning=4 and critical=6.",
             show_default=False,
         ),
     ] = None,

@@ -17,10 +17,10 @@ _ADAPTED = "Detectors of River and PyOD run too: `river: <class>` or `pyod: <cla
 
 def list_detectors(as_json: AsJson = False) -> None:
     """List the detectors that flows can name."""
-    from pynomaly.domain.detectors import NATIVE_DETECTORS, describe
+    from pynomaly.domain.detectors import describe_all
     from pynomaly.presentation.cli.result import print_json, print_rich
 
-    described = [describe(detector) for detector in NATIVE_DETECTORS.values()]
+    described = describe_all()
     if as_json:
         print_json({"detectors": [_as_json(one) for one in described]})
         return
@@ -38,13 +38,14 @@ def show_detector(
 ) -> None:
     """Say what a detector catches, when it fails, and what its options mean."""
     from pynomaly.application.spec.complaint import one_of
-    from pynomaly.domain.detectors import NATIVE_DETECTORS, describe
+    from pynomaly.domain.detectors import describe_all
     from pynomaly.domain.error import ConfigError, Problem
     from pynomaly.presentation.cli.result import print_json
 
-    if name not in NATIVE_DETECTORS:
-        raise ConfigError(Problem("NAME", f"{one_of(name, tuple(NATIVE_DETECTORS))}, was {name!r}"))
-    described = describe(NATIVE_DETECTORS[name])
+    by_name = {one.name: one for one in describe_all()}
+    if name not in by_name:
+        raise ConfigError(Problem("NAME", f"{one_of(name, tuple(by_name))}, was {name!r}"))
+    described = by_name[name]
     if as_json:
         print_json(_as_json(described))
     else:
