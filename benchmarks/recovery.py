@@ -21,6 +21,7 @@ from brokers.kafka_topics import KafkaTopics
 _SIZES = ((100_000, 5.0), (1_000_000, 20.0))
 _TIMES = 4
 _CHECKPOINTS = 3
+_PAUSE_S = 5.0
 _PATIENCE_S = 600.0
 
 
@@ -95,6 +96,7 @@ def _checkpoints(flow: RunningFlow) -> tuple[float, float]:
     while True:
         interval_s, stalls, total_s = _told(flow)
         flow.wait_for(lambda: _told(flow)[1] >= stalls + _CHECKPOINTS * PARTITIONS, _PATIENCE_S)  # noqa: B023
+        time.sleep(_PAUSE_S)  # the last of them may be that of a pause, after which the interval is longer
         later_s, later, later_total_s = _told(flow)
         if later_s == interval_s:
             return interval_s, (later_total_s - total_s) / (later - stalls)
