@@ -12,12 +12,13 @@ from pynomaly.domain.outcome import Level
 _SOURCE = {"kind": "files", "path": "a.csv"}
 
 
-def test_the_light_detectors_by_default() -> None:
-    """Without a clock none asks for the time of day."""
+def test_auto_by_default() -> None:
+    """Without a clock no part asks for the time of day."""
     clocked = adhoc_flow(_SOURCE, Columns(("value",), "time"))
-    assert [part.name for part in clocked.parts] == ["seasonal_slot", "running_range"]
+    assert [entry.title for entry in clocked.detectors] == ["auto"]
+    assert "auto.slot" in [part.name for part in clocked.parts]
     clockless = adhoc_flow(_SOURCE, Columns(("value",)))
-    assert [part.name for part in clockless.parts] == ["ew_zscore", "running_range"]
+    assert "auto.slot" not in [part.name for part in clockless.parts]
     assert isinstance(clockless.record.time, NoTime)
 
 

@@ -7,7 +7,7 @@ import pytest
 from pynomaly.domain.detectors import NATIVE_DETECTORS
 from unit.smallest_flow import Tree, lines, with_
 
-NATIVE = ", ".join(NATIVE_DETECTORS)
+NAMES = ", ".join(("auto", *NATIVE_DETECTORS))
 
 
 LEARN_ALONE = "detectors of other libraries learn on their own, out of the guard's reach"
@@ -18,8 +18,8 @@ BAD_DETECTORS: list[tuple[str, Tree, list[str]]] = [
         "unknown detector",
         with_(detectors=["ew_zscor", {"detector": "isolation"}]),
         [
-            f"detectors[0]: must be one of {NATIVE} (did you mean ew_zscore?), was 'ew_zscor'",
-            f"detectors[1].detector: must be one of {NATIVE}, was 'isolation'",
+            f"detectors[0]: must be one of {NAMES} (did you mean ew_zscore?), was 'ew_zscor'",
+            f"detectors[1].detector: must be one of {NAMES}, was 'isolation'",
         ],
     ),
     (
@@ -118,7 +118,7 @@ BAD_DETECTORS: list[tuple[str, Tree, list[str]]] = [
         "a bad entry does not hide what is wrong with the others",
         with_(detectors=["nope", {"detector": "ew_zscore", "fields": ["c"]}], alert={"levels": {"watch": 99}}),
         [
-            f"detectors[0]: must be one of {NATIVE}, was 'nope'",
+            f"detectors[0]: must be one of {NAMES}, was 'nope'",
             "detectors[1].fields[0]: must be one of a, b, was 'c'",
         ],
     ),

@@ -20,7 +20,7 @@ KAFKA_KEYS = (
 PART_KEYS = "as, fields, calibration, detector, direction, minimum_absolute, minimum_relative, guard"
 EW_ZSCORE_KEYS = f"{PART_KEYS}, half_life, warm_up"
 RUNNING_RANGE_KEYS = f"{PART_KEYS}, base, slope, tolerance, warm_up, half_life"
-ALERT_KEYS = "levels, bump, bump_half_life, habituation, habituation_half_life, habituation_from"
+ALERT_KEYS = "levels, bump, bump_half_life, habituation, habituation_half_life, habituation_from, sampling_slope"
 
 
 REACH = "the highest evidence of these detectors (parts times combine.cap)"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pynomaly.application.spec.entry import native_part
+from pynomaly.application.spec.native import native_part
 from pynomaly.application.spec.schema import flow_schema
 from pynomaly.domain.detectors import NATIVE_DETECTORS, Detector
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
