@@ -121,7 +121,7 @@ def test_detectors_and_levels_are_chosen(data: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--value", "load", "--detector", "nothing"], "error: detectors[0].detector: must be one of ew_zscore"),
+        (["--value", "load", "--detector", "nothing"], "error: detectors[0].detector: must be one of auto, ew_zscore"),
         (
             ["--value", "load", "--detector", "ew_zscore:half_life=0"],
             "error: detectors[0].half_life: must be at least 1",
