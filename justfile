@@ -3,6 +3,9 @@
 python := env("PYTHON", ".venv/bin/python")
 bin := parent_directory(python)
 
+# The tests start hundreds of programs: none of them shall compile the sources anew.
+export PYTHONDONTWRITEBYTECODE := ""
+
 # List the recipes.
 default:
     @just --list
