@@ -27,7 +27,7 @@ from pynomaly_flows.engines import Engines
 from pynomaly_flows.foreseen import without_notices
 from pynomaly_flows.partition import Surroundings
 from pynomaly_flows.recovery_doctor import Examined
-from pynomaly_flows.settled_heap import settled_heap
+from pynomaly.infrastructure.processes.settled_heap import settled_heap
 from pynomaly_flows.shard_folders import alone, one_of_many
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source, everything

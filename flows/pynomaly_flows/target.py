@@ -35,7 +35,7 @@ from pynomaly_flows.early_end import end_unless_begun
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.partition import Surroundings
-from pynomaly_flows.settled_heap import settle_heap
+from pynomaly.infrastructure.processes.settled_heap import settle_heap
 from pynomaly_flows.shard_folders import check_count
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source

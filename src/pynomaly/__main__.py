@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from pynomaly_flows.settled_heap import settle_heap
+from pynomaly.infrastructure.processes.settled_heap import settle_heap
 
 
 def run() -> int:
