@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cached_kernels import SCAN
 from pynomaly.application.spec.record import NoTime, RecordSpec, TimeSpec
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.outcome import Reason
@@ -16,7 +17,6 @@ from pynomaly.domain.record import RawRecord, RecordBatch, Stream
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
 from pynomaly_connectors.codecs.json_fast import FastJsonDecoder
 from pynomaly_connectors.codecs.json_portable import PortableJsonDecoder
-from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.number_scanner import quotient
 from pynomaly_connectors.codecs.payload import RawBatch
 
@@ -44,7 +44,7 @@ def choice(request: pytest.FixtureRequest) -> DecoderChoice:
 
 def decode(choice: DecoderChoice, record: RecordSpec, *payloads: bytes | None) -> RecordBatch:
     """Decode payloads of one batch."""
-    return json_decoder(record, choice).decode(STREAM, raw_of(*payloads))
+    return json_decoder(record, choice, SCAN).decode(STREAM, raw_of(*payloads))
 
 
 ACCEPTED = [
@@ -214,7 +214,7 @@ def test_a_refused_row_keeps_key_and_headers(choice: DecoderChoice) -> None:
 
     payloads = [b'{"ts":1700000000123,"series":"a","value":1}', b"?"]
     raw = RawBatch.of(payloads, np.arange(2), [b"k0", b"k1"], headers)
-    batch = json_decoder(spec(), choice).decode(STREAM, raw)
+    batch = json_decoder(spec(), choice, SCAN).decode(STREAM, raw)
     assert batch.refused() == {1: RawRecord(b"?", b"k1", (("trace", b"x"),))}
     assert asked == [1]
 
@@ -378,7 +378,7 @@ def test_the_message_key_can_name_the_series(choice: DecoderChoice) -> None:
     record = spec(series=(), series_from="message_key")
     keys = [b"pump", None, b"", b"\xff", "Köln".encode(), b"x" * 1024, b"x" * 1025]
     good = b'{"ts":1700000000123,"value":1}'
-    batch = json_decoder(record, choice).decode(STREAM, raw_of(*[good] * 7, keys=keys))
+    batch = json_decoder(record, choice, SCAN).decode(STREAM, raw_of(*[good] * 7, keys=keys))
     bad = Reason.BAD_SERIES
     assert batch.refusal.tolist() == [0, bad, bad, bad, 0, 0, bad]
     assert [batch.key[row] for row in (0, 1, 4, 5)] == [b"pump", b"", "Köln".encode(), b"x" * 1024]
@@ -418,7 +418,7 @@ def test_dots_go_into_nested_objects() -> None:
     good = b'{"meta":{"ts":1700000000123,"id":{"name":"a"}},"data":{"v":1}}'
     flat = b'{"meta.ts":1700000000123,"meta.id.name":"a","data.v":1}'
     broken = b'{"meta":{"ts":1700000000123,"id":"name"},"data":{"v":1}}'
-    decoder = json_decoder(record, "auto")
+    decoder = json_decoder(record, "auto", SCAN)
     batch = decoder.decode(STREAM, raw_of(good, flat, broken))
     assert isinstance(decoder, PortableJsonDecoder)
     assert batch.refusal.tolist() == [0, Reason.MISSING_FIELD, Reason.MISSING_FIELD]
@@ -455,7 +455,7 @@ def _scanned(record: RecordSpec, payloads: list[bytes]) -> list[bool]:
     seen: list[list[bool]] = []
 
     def watched(*arguments: Any) -> None:
-        scan(*arguments)
+        SCAN(*arguments)
         seen.append(arguments[12].tolist())
 
     FastJsonDecoder(record, watched).decode(STREAM, raw_of(*payloads))
