@@ -3,6 +3,9 @@
 python := env("PYTHON", ".venv/bin/python")
 bin := parent_directory(python)
 
+# The tests start hundreds of programs: none of them shall compile the sources anew.
+export PYTHONDONTWRITEBYTECODE := ""
+
 # List the recipes.
 default:
     @just --list
@@ -26,7 +29,7 @@ architecture:
 
 # The tests, in two processes with a file at a time each: many wait for a broker. Further arguments go to pytest.
 test *arguments:
-    {{ bin }}/python -m pytest --numprocesses 2 --dist loadfile -m "not ordeal" {{ arguments }}
+    {{ bin }}/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not ordeal" {{ arguments }}
 
 # The tests that break everything in turn, one after the other: the bounds of recovery are times.
 ordeals *arguments:

@@ -142,6 +142,13 @@ def unique_name(request: pytest.FixtureRequest) -> Callable[[str], str]:
     return lambda what: f"{what}-{test}-{run}"
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first: short ones at the end let all processes of a run finish together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the running brokers wrote beside a failed test that used one."""

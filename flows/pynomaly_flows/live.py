@@ -18,6 +18,7 @@ from pynomaly.application.spec.flow import CheckpointSpec
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
 from pynomaly.domain.error import PynomalyError, UnavailableError
+from pynomaly.infrastructure.processes.settled_heap import settled_heap
 from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.disk_room import DiskRoom, is_full_disk
@@ -27,7 +28,6 @@ from pynomaly_flows.engines import Engines
 from pynomaly_flows.foreseen import without_notices
 from pynomaly_flows.partition import Surroundings
 from pynomaly_flows.recovery_doctor import Examined
-from pynomaly_flows.settled_heap import settled_heap
 from pynomaly_flows.shard_folders import alone, one_of_many
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source, everything

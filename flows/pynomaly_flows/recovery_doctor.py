@@ -26,7 +26,7 @@ from typing import Any
 
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealError, SealKey, Seals
-from pynomaly_flows.side_files import SideFile
+from pynomaly_flows.side_file import WAYS_OUT, SideFile
 from pynomaly_flows.step import ENGINE, RECORDS, UNKEYED, step_of
 from pynomaly_flows.unpickling import pickled, read_row
 
@@ -122,7 +122,7 @@ def doctor(
     """
     file = folder / "part-0.sqlite3"
     if not file.is_file():
-        raise StateError(f"recovery store {file} must exist, was missing: {_WAYS_OUT}")
+        raise StateError(f"recovery store {file} must exist, was missing: {WAYS_OUT}")
     try:
         with closing(sqlite3.connect(file, isolation_level=None)) as store:
             _check_integrity(store, file)
@@ -139,17 +139,14 @@ def doctor(
                 "the room on its disk"
             ) from None
         raise StateError(
-            f"recovery store {file} must be a sound SQLite database, was not ({error}): {_WAYS_OUT}"
+            f"recovery store {file} must be a sound SQLite database, was not ({error}): {WAYS_OUT}"
         ) from error
-
-
-_WAYS_OUT = "restore the state folder from a backup, or start over with --reset-state"
 
 
 def _check_integrity(store: sqlite3.Connection, file: Path) -> None:
     verdict = store.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise StateError(f"recovery store {file} must be sound, was damaged ({' '.join(verdict.split())}): {_WAYS_OUT}")
+        raise StateError(f"recovery store {file} must be sound, was damaged ({' '.join(verdict.split())}): {WAYS_OUT}")
 
 
 def _check_identity(store: sqlite3.Connection, file: Path, store_id: str, *, fresh: bool) -> None:
@@ -161,7 +158,7 @@ def _check_identity(store: sqlite3.Connection, file: Path, store_id: str, *, fre
         store.execute("INSERT INTO pynomaly_store VALUES (?)", (store_id,))
     elif row is None or row[0] != store_id:
         found = "another program's" if row is None else row[0]
-        raise StateError(f"recovery store {file} must be the one of this folder ({store_id}), was {found}: {_WAYS_OUT}")
+        raise StateError(f"recovery store {file} must be the one of this folder ({store_id}), was {found}: {WAYS_OUT}")
 
 
 def _delete_aborted(store: sqlite3.Connection) -> int:
@@ -172,11 +169,11 @@ def _delete_aborted(store: sqlite3.Connection) -> int:
     if committed is not None and committed >= resume_epoch:
         raise StateError(
             f"recovery store must resume behind its last commit, epoch {committed}, was to at {resume_epoch}: it was "
-            f"altered; {_WAYS_OUT}"
+            f"altered; {WAYS_OUT}"
         )
     deleted = store.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume_epoch,)).rowcount
     if committed is not None and not _partitions(store, _INPUT) and not _partitions(store, _UNKEYED):
-        raise StateError(f"recovery store must hold positions of its last commit, held none; {_WAYS_OUT}")
+        raise StateError(f"recovery store must hold positions of its last commit, held none; {WAYS_OUT}")
     return deleted
 
 

@@ -14,62 +14,21 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.record import Stream
-from pynomaly.domain.state import Packed, StateImage, checksum_of, pack, packed, unpack
+from pynomaly.domain.state import StateImage, packed, unpack
+from pynomaly.domain.state_frame import Packed, checksum_of
 from pynomaly_connectors.durable_file import sync_folder
+from pynomaly_flows.side_file import WAYS_OUT, SideFile
 
 INLINE_BYTES: Final = 256 * 1024
 _GENERATIONS = 2
-_NAME: Final = re.compile(r"[0-9a-f]{64}\.state")
-_WAYS_OUT: Final = "restore the state folder from a backup, or start over with --reset-state"
-
-
-@dataclass(frozen=True, slots=True)
-class SideFile:
-    """What the store says of a file.
-
-    Parameters
-    ----------
-    name
-        The content's checksum in hexadecimal, with a suffix.
-    size
-        Length of the file [bytes].
-    """
-
-    name: str
-    size: int
-
-    @classmethod
-    def referred_to(cls, state: bytes) -> SideFile | None:
-        """Read a state of the store; None when it is not a reference but the state itself.
-
-        Raises
-        ------
-        StateError
-            When the bytes are no state.
-        """
-        return cls._of(unpack(state).header)
-
-    @classmethod
-    def _of(cls, header: Mapping[str, object]) -> SideFile | None:
-        if "side_file" not in header:
-            return None
-        name, size = str(header["side_file"]), int(str(header["size"]))
-        if _NAME.fullmatch(name) is None:
-            raise StateError(f"side file must be named by its checksum, was {name!r}: {_WAYS_OUT}")
-        return cls(name, size)
-
-    def reference(self) -> bytes:
-        """Return what the store keeps instead of the content."""
-        return pack(StateImage({"side_file": self.name, "size": self.size}, {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +159,13 @@ class SideFiles:
             with path.open("rb") as opened:
                 content = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
         except (OSError, ValueError) as error:
-            raise StateError(f"side file {path} must be readable, was not ({error}): {_WAYS_OUT}") from None
+            raise StateError(f"side file {path} must be readable, was not ({error}): {WAYS_OUT}") from None
         try:
             image = unpack(content)
         except StateError as error:
-            raise StateError(f"side file {path}: {error}: {_WAYS_OUT}") from None
+            raise StateError(f"side file {path}: {error}: {WAYS_OUT}") from None
         if len(content) != file.size or file.name != _name(checksum_of(content)):
-            raise StateError(f"side file {path} must be the one that the store refers to, was another: {_WAYS_OUT}")
+            raise StateError(f"side file {path} must be the one that the store refers to, was another: {WAYS_OUT}")
         return image
 
 

@@ -39,7 +39,8 @@ from pynomaly_flows.disk_room import LEAST_BYTES, check_room
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.recovery_doctor import NO_DISK, Examined, orders_text
-from pynomaly_flows.side_files import SideFile, SideFiles
+from pynomaly_flows.side_file import SideFile
+from pynomaly_flows.side_files import SideFiles
 
 
 @dataclass(frozen=True, slots=True)

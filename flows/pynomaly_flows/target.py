@@ -27,6 +27,7 @@ from pynomaly.application.telemetry import NoTelemetry
 from pynomaly.bootstrap import Services, services_of
 from pynomaly.domain.error import ConfigError, Problem, PynomalyError, StateError, TransientError
 from pynomaly.infrastructure.flow_file import load_flow
+from pynomaly.infrastructure.processes.settled_heap import settle_heap
 from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly_flows.checkpoint_pace import CheckpointPace
 from pynomaly_flows.disk_room import DiskRoom
@@ -35,7 +36,6 @@ from pynomaly_flows.early_end import end_unless_begun
 from pynomaly_flows.engines import Engines
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
 from pynomaly_flows.partition import Surroundings
-from pynomaly_flows.settled_heap import settle_heap
 from pynomaly_flows.shard_folders import check_count
 from pynomaly_flows.side_files import SideFiles
 from pynomaly_flows.source import Source

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 #: Starts the program as its installed script does.
-COMMAND = (sys.executable, "-c", "import sys; from pynomaly.presentation.cli.main import main; sys.exit(main())")
+COMMAND = (sys.executable, "-c", "import sys; from pynomaly.__main__ import run; sys.exit(run())")
 
 
 def pynomaly(

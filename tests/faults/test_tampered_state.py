@@ -36,7 +36,7 @@ from pynomaly.domain.error import PynomalyError, StateError
 from pynomaly.domain.seal import SealKey
 from pynomaly.domain.state import StateImage, pack
 from pynomaly_connectors.memory import broker, reset_brokers
-from pynomaly_flows.side_files import SideFile
+from pynomaly_flows.side_file import SideFile
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 
 _FLIPS: Final = size(6, 300)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,8 @@ _PARTS: dict[str, list[object]] = {
         {
             "pyod": "HBOS",
             "window": 60,
-            "refit_every": 40,
-            "adopt_after": 15,
+            "refit_every": 120,
+            "adopt_after": 45,
             "group_by": "stream",
             "calibration": {"warm_up": 50},
         }
@@ -133,11 +134,18 @@ def broker(memory_broker: Broker) -> Broker:
     return memory_broker
 
 
-@contextmanager
-def _one_fit_process(services: Services) -> Generator[None]:
-    """Keep the process that fits models alive between the runs of a test: an engine that is open holds it."""
-    with closing(services.engine_for(Stream("keeper"))):
-        yield
+@pytest.fixture(scope="module")
+def services_of_flow() -> Iterator[Callable[[str, bool], Services]]:
+    """Build each flow once: an engine that is open holds the process that fits its models, slow to start."""
+    with ExitStack() as keepers:
+
+        @cache
+        def services(parts: str, windowed: bool) -> Services:  # noqa: FBT001 - as the tests are parametrised
+            made = services_of(_flow(parts, windowed=windowed))
+            keepers.enter_context(closing(made.engine_for(Stream("keeper"))))
+            return made
+
+        yield services
 
 
 _FLOWS = pytest.mark.parametrize(
@@ -148,15 +156,16 @@ _FLOWS = pytest.mark.parametrize(
 
 
 @_FLOWS
-def test_replay_equals_live(broker: Broker, tmp_path: Path, parts: str, windowed: bool) -> None:  # noqa: FBT001
+def test_replay_equals_live(
+    broker: Broker,
+    tmp_path: Path,
+    services_of_flow: Callable[[str, bool], Services],
+    parts: str,
+    windowed: bool,  # noqa: FBT001
+) -> None:
     """The inline runner gives what the Bytewax runner gives, in the same order by partition, at any batch size."""
-    services = services_of(_flow(parts, windowed=windowed))
-    with _one_fit_process(services):
-        _check_replay(broker, services, tmp_path, windowed=windowed)
-
-
-def _check_replay(broker: Broker, services: Services, state: Path, *, windowed: bool) -> None:
-    run_live(services, NoTelemetry(), LiveOptions(state, until_end=True))
+    services = services_of_flow(parts, windowed)
+    run_live(services, NoTelemetry(), LiveOptions(tmp_path, until_end=True))
     live = {name: _by_partition(_written(broker, topic)) for name, topic in _TOPICS.items()}
     assert sum(map(len, live["alerts"].values())) >= 3
     if not windowed:
@@ -238,15 +247,15 @@ def _run_with_crashes(services: Services, state: Path, seed: int) -> int:
 def test_crashes_change_nothing(
     broker: Broker,
     tmp_path: Path,
+    services_of_flow: Callable[[str, bool], Services],
     parts: str,
     windowed: bool,  # noqa: FBT001
     seed: int,
 ) -> None:
     """After crashes at arbitrary calls, dropping repeats leaves exactly the uninterrupted output, byte for byte."""
-    services = services_of(_flow(parts, windowed=windowed))
-    with _one_fit_process(services):
-        whole = _replayed(services)
-        crashes = _run_with_crashes(services, tmp_path, seed)
+    services = services_of_flow(parts, windowed)
+    whole = _replayed(services)
+    crashes = _run_with_crashes(services, tmp_path, seed)
     assert crashes >= 3
     for name, topic in _TOPICS.items():
         assert set(_written(broker, topic)) == set(whole[name]), name

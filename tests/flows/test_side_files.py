@@ -13,7 +13,8 @@ from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.record import Stream
 from pynomaly.domain.state import StateImage, pack
 from pynomaly_flows import side_files
-from pynomaly_flows.side_files import SideFile, SideFiles
+from pynomaly_flows.side_file import SideFile
+from pynomaly_flows.side_files import SideFiles
 
 _STREAM = Stream("readings", 1)
 _LARGE = 10_000

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError
 
 from brokers.kafka_topics import KafkaTopics
 from brokers.mock_cluster import MockCluster
+from cached_kernels import LIBRARY, SCAN
 from pynomaly.application.spec.record import RecordSpec, TimeSpec
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.application.spec.source import KafkaSource
@@ -18,10 +19,12 @@ from pynomaly.domain.error import DeliveryError, MissingInputError, StateError
 from pynomaly.domain.origin import Origin
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream, WholeMessages
+from pynomaly.domain.routing import route
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.codecs.origin_header import OriginDecoder
 from pynomaly_connectors.codecs.payload import Headers
 from pynomaly_connectors.kafka.copier import KafkaCopySink
+from pynomaly_connectors.kafka.native.batch import kernels_of
 from pynomaly_connectors.kafka.source import KafkaRecordSource
 
 _STREAM: Final = Stream("readings", 2, "BWUTfCr3SJyPaiNNTIUBpg")
@@ -41,7 +44,7 @@ def _batch(values: list[bytes | None], series: list[bytes], first: int = 0, head
 
 def _sink(topics: KafkaTopics, topic: str, timeout_s: float = 30.0) -> KafkaCopySink:
     spec = KafkaSink(kind="kafka", bootstrap=topics.bootstrap, topic=topic, timeout_s=5, delivery_timeout_s=timeout_s)
-    return KafkaCopySink(spec)
+    return KafkaCopySink(spec, kernel=LIBRARY.entry(route))
 
 
 @pytest.fixture
@@ -67,7 +70,8 @@ def test_a_copy_keeps_all_and_tells_its_origin(kafka: KafkaTopics, unique_name: 
     assert {message.key() for message in messages[:3]} == {b"key"}
     assert [message.timestamp()[1] for message in messages[:3]] == [_TIME_MS] * 3
     spec = KafkaSource(kind="kafka", bootstrap=kafka.bootstrap, topic=topic, timeout_s=10)
-    source = KafkaRecordSource(spec, OriginDecoder(json_decoder(_RECORD), "readings"))
+    decoder = OriginDecoder(json_decoder(_RECORD, scan=SCAN), "readings")
+    source = KafkaRecordSource(spec, decoder, kernels=kernels_of(LIBRARY.entry))
     reader = source.open(source.partitions()[0], None, bounded=True)
     found: list[tuple[Origin | None, Headers]] = []
     while not reader.at_end:

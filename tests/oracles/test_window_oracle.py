@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cached_kernels import new_windows
 from pynomaly.domain.outcome import Reason
-from pynomaly.domain.windows import AGGREGATES, WindowPlan, Windows
+from pynomaly.domain.windows import AGGREGATES, WindowPlan
 
 _SERIES = 40
 _FIELDS = 3
@@ -124,7 +125,7 @@ def test_windows_equal_the_plain_account(plan: WindowPlan, seed: int) -> None:
     rows = zip(slot.tolist(), time_ns.tolist(), values, refusal.tolist(), strict=True)
     expected = [plain.absorb(offset, *row) for offset, row in enumerate(rows)]
 
-    windows = Windows(plan, _FIELDS)
+    windows = new_windows(plan, _FIELDS)
     windows.grow(_SERIES)
     absorbed = windows.absorb(np.arange(_RECORDS), slot, time_ns, values, refusal)
 

@@ -11,10 +11,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cached_kernels import SCAN_AVRO
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.record import Stream
 from pynomaly_connectors.codecs.avro_fast import FastAvroDecoder, avro_decoder
-from pynomaly_connectors.codecs.avro_scanner import scan_avro
 from pynomaly_connectors.codecs.avro_schema import AvroSchema
 from pynomaly_connectors.codecs.payload import RawBatch
 from pynomaly_connectors.registry.client import RegisteredSchema
@@ -106,7 +106,7 @@ def test_equal_rows(batch: tuple[Any, list[bytes]], fields: dict[str, Any]) -> N
     schema, bodies = batch
     spec = RecordSpec.model_validate(fields)
     parsed = AvroSchema.of(RegisteredSchema("AVRO", json.dumps(schema)))
-    fast, portable = avro_decoder(spec, parsed, None, scan_avro), avro_decoder(spec, parsed, None, None)
+    fast, portable = avro_decoder(spec, parsed, None, SCAN_AVRO), avro_decoder(spec, parsed, None, None)
     raw = RawBatch.of(bodies, np.arange(len(bodies)), [b"key"] * len(bodies))
     ours, theirs = fast.decode(STREAM, raw), portable.decode(STREAM, raw)
     assert ours.refusal.tolist() == theirs.refusal.tolist()
@@ -122,4 +122,4 @@ def test_plain_schemas_have_a_plan() -> None:
         "type": "record", "name": "I", "fields": [{"name": "w", "type": ["null", "float"]}]}}  # fmt: skip
     schema = {"type": "record", "name": "R", "fields": [{"name": name, "type": kind} for name, kind in names.items()]}
     parsed = AvroSchema.of(RegisteredSchema("AVRO", json.dumps(schema)))
-    assert isinstance(avro_decoder(spec, parsed, None, scan_avro), FastAvroDecoder)
+    assert isinstance(avro_decoder(spec, parsed, None, SCAN_AVRO), FastAvroDecoder)

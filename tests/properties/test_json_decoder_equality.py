@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cached_kernels import SCAN
 from pynomaly.application.spec.dedupe import DedupeSpec, identified_record
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.record import RecordBatch, Stream
@@ -34,7 +35,7 @@ RECORDS = [
     _record("ms", time={"from": "message_timestamp"}, values=("v", "t")),
     identified_record(DedupeSpec(field="s"), _record("ms")),
 ]
-DECODERS = [(FastJsonDecoder(record), PortableJsonDecoder(record)) for record in RECORDS]
+DECODERS = [(FastJsonDecoder(record, SCAN), PortableJsonDecoder(record)) for record in RECORDS]
 
 digits = st.text("0123456789", min_size=1, max_size=22)
 numbers = st.one_of(

@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cached_kernels import new_windows
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.state import pack, unpack
 from pynomaly.domain.windows import AGGREGATES, Absorbed, Aggregate, ClosedWindows, WindowPlan, Windows
@@ -47,7 +48,7 @@ def _streams(draw: st.DrawFn) -> list[Record]:
 
 
 def _windows(plan: WindowPlan) -> Windows:
-    windows = Windows(plan, _FIELDS)
+    windows = new_windows(plan, _FIELDS)
     windows.grow(_SERIES)
     return windows
 
@@ -88,7 +89,7 @@ def test_batches_and_restarts_carry_no_meaning(
         parts.append(_absorb(cut, records[start:stop], start))
         if stop in restarts:
             state = pack(cut.snapshot())
-            cut = Windows(plan, _FIELDS)
+            cut = new_windows(plan, _FIELDS)
             cut.restore(unpack(state))
     reason, closed = _joined(parts)
     np.testing.assert_array_equal(reason, at_once.reason)

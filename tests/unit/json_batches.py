@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cached_kernels import SCAN
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
@@ -29,4 +30,4 @@ def raw_of(*payloads: bytes | None, keys: list[bytes | None] | None = None) -> R
 
 def decode(choice: DecoderChoice, record: RecordSpec, *payloads: bytes | None) -> RecordBatch:
     """Decode payloads of one batch."""
-    return json_decoder(record, choice).decode(STREAM, raw_of(*payloads))
+    return json_decoder(record, choice, SCAN).decode(STREAM, raw_of(*payloads))

@@ -12,11 +12,11 @@ import fastavro
 import numpy as np
 import pytest
 
+from cached_kernels import SCAN_AVRO
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import RecordBatch, Stream
 from pynomaly_connectors.codecs.avro_fast import FastAvroDecoder, avro_decoder
-from pynomaly_connectors.codecs.avro_scanner import scan_avro
 from pynomaly_connectors.codecs.avro_schema import AvroSchema
 from pynomaly_connectors.codecs.payload import RawBatch
 from pynomaly_connectors.registry.client import RegisteredSchema, UnusableSchemaError
@@ -54,7 +54,7 @@ def _body(schema: Any, **values: Any) -> bytes:
 def _decode(
     choice: Choice, schema: Any, *bodies: bytes, reader: Any = None, spec: RecordSpec | None = None
 ) -> RecordBatch:
-    scan = scan_avro if choice == "fast" else None
+    scan = SCAN_AVRO if choice == "fast" else None
     as_read = None if reader is None else _parsed(reader)
     decoder = avro_decoder(spec or _spec(), _parsed(schema), as_read, scan)
     return decoder.decode(STREAM, RawBatch.of(bodies, np.arange(len(bodies))))
@@ -67,9 +67,9 @@ def _one(choice: Choice, schema: Any, spec: RecordSpec | None = None, **values: 
 def test_the_compiled_decoder_reads_flat_records() -> None:
     """What is flat, and what may be null, has a plan; arrays and maps have none."""
     scanned = _record(value=["null", "double"], extra={"type": "enum", "name": "E", "symbols": ["X"]})
-    assert isinstance(avro_decoder(_spec(), _parsed(scanned), None, scan_avro), FastAvroDecoder)
+    assert isinstance(avro_decoder(_spec(), _parsed(scanned), None, SCAN_AVRO), FastAvroDecoder)
     left = _record(tags={"type": "array", "items": "string"})
-    assert not isinstance(avro_decoder(_spec(), _parsed(left), None, scan_avro), FastAvroDecoder)
+    assert not isinstance(avro_decoder(_spec(), _parsed(left), None, SCAN_AVRO), FastAvroDecoder)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_schemas_that_nothing_is_read_by(text: str) -> None:
 def test_keys_beside_the_body(choice: Choice) -> None:
     """The message key, or the partition, names the series."""
     decoder = avro_decoder(
-        _spec(series=(), series_from="message_key"), _parsed(_record()), None, scan_avro if choice == "fast" else None
+        _spec(series=(), series_from="message_key"), _parsed(_record()), None, SCAN_AVRO if choice == "fast" else None
     )
     raw = RawBatch.of([_body(_record())] * 3, np.arange(3), [b"k", None, b"\xff"])
     batch = decoder.decode(STREAM, raw)

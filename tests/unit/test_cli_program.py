@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ from pynomaly.presentation.cli.page import command_page
 from pynomaly.presentation.cli.result import OutputError
 
 _PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
-_RUN = [sys.executable, "-c", "import sys; from pynomaly.presentation.cli.main import main; sys.exit(main())"]
+_PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+_RUN = [sys.executable, "-c", "import sys; from pynomaly.__main__ import run; sys.exit(run())"]
 _HEAVY = ("numba", "numpy", "bytewax", "river", "confluent_kafka", "rich", "matplotlib", "pandas")
 
 
@@ -197,3 +199,15 @@ def test_every_option_says_what_it_means() -> None:
     for command in commands:
         assert command.help, command.name
         assert all(parameter.help for parameter in command.params), command.name
+
+
+def test_the_script_is_the_whole_process() -> None:
+    """The installed script keeps the garbage collector out of its start and its end, and has the command's status."""
+    script = tomllib.loads(_PROJECT.read_text())["project"]["scripts"]["pynomaly"]
+    module, _, function = script.partition(":")
+    code = (
+        f"import gc, sys; from {module} import {function} as script; status = script()\n"
+        "assert gc.get_freeze_count() > 1_000; assert gc.get_threshold()[0] > 10_000; sys.exit(status)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, "run", "nowhere.yaml"], capture_output=True, check=False)
+    assert (ended.returncode, b"nowhere.yaml" in ended.stderr) == (66, True), ended.stderr

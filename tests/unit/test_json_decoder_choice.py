@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cached_kernels import SCAN
 from pynomaly.application.spec.record import RecordSpec, TimeSpec
 from pynomaly.domain.error import ConfigError
 from pynomaly.domain.outcome import Reason
 from pynomaly_connectors.codecs.choose import json_decoder
 from pynomaly_connectors.codecs.json_fast import FastJsonDecoder
 from pynomaly_connectors.codecs.json_portable import PortableJsonDecoder
-from pynomaly_connectors.codecs.json_scanner import scan
 from pynomaly_connectors.codecs.number_scanner import quotient
 from unit.json_batches import STREAM, raw_of, spec
 
@@ -25,7 +25,7 @@ def test_dots_go_into_nested_objects() -> None:
     good = b'{"meta":{"ts":1700000000123,"id":{"name":"a"}},"data":{"v":1}}'
     flat = b'{"meta.ts":1700000000123,"meta.id.name":"a","data.v":1}'
     broken = b'{"meta":{"ts":1700000000123,"id":"name"},"data":{"v":1}}'
-    decoder = json_decoder(record, "auto")
+    decoder = json_decoder(record, "auto", SCAN)
     batch = decoder.decode(STREAM, raw_of(good, flat, broken))
     assert isinstance(decoder, PortableJsonDecoder)
     assert batch.refusal.tolist() == [0, Reason.MISSING_FIELD, Reason.MISSING_FIELD]
@@ -62,7 +62,7 @@ def _scanned(record: RecordSpec, payloads: list[bytes]) -> list[bool]:
     seen: list[list[bool]] = []
 
     def watched(*arguments: Any) -> None:
-        scan(*arguments)
+        SCAN(*arguments)
         seen.append(arguments[12].tolist())
 
     FastJsonDecoder(record, watched).decode(STREAM, raw_of(*payloads))

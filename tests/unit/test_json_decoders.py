@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from cached_kernels import SCAN
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import RawRecord
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
@@ -172,7 +173,7 @@ def test_a_refused_row_keeps_key_and_headers(choice: DecoderChoice) -> None:
 
     payloads = [b'{"ts":1700000000123,"series":"a","value":1}', b"?"]
     raw = RawBatch.of(payloads, np.arange(2), [b"k0", b"k1"], headers)
-    batch = json_decoder(spec(), choice).decode(STREAM, raw)
+    batch = json_decoder(spec(), choice, SCAN).decode(STREAM, raw)
     assert batch.refused() == {1: RawRecord(b"?", b"k1", (("trace", b"x"),))}
     assert asked == [1]
 

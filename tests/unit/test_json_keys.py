@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cached_kernels import SCAN
 from pynomaly.domain.outcome import Reason
 from pynomaly_connectors.codecs.choose import DecoderChoice, json_decoder
 from unit.json_batches import STREAM, decode, raw_of, spec
@@ -54,7 +55,7 @@ def test_the_message_key_can_name_the_series(choice: DecoderChoice) -> None:
     record = spec(series=(), series_from="message_key")
     keys = [b"pump", None, b"", b"\xff", "Köln".encode(), b"x" * 1024, b"x" * 1025]
     good = b'{"ts":1700000000123,"value":1}'
-    batch = json_decoder(record, choice).decode(STREAM, raw_of(*[good] * 7, keys=keys))
+    batch = json_decoder(record, choice, SCAN).decode(STREAM, raw_of(*[good] * 7, keys=keys))
     bad = Reason.BAD_SERIES
     assert batch.refusal.tolist() == [0, bad, bad, bad, 0, 0, bad]
     assert [batch.key[row] for row in (0, 1, 4, 5)] == [b"pump", b"", "Köln".encode(), b"x" * 1024]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cached_kernels import new_index
 from pynomaly.domain.error import StateError
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
@@ -27,7 +28,7 @@ def _slots(index: SeriesIndex, keys: list[bytes]) -> list[int]:
 @given(st.lists(st.lists(st.text("ab\x00é", max_size=3).map(str.encode), max_size=12), max_size=6))
 def test_slots_number_keys_in_order_of_appearance(batches: list[list[bytes]]) -> None:
     """Equal keys share a slot, different ones never do, however they are cut into batches."""
-    index, seen = SeriesIndex(Admission(1_000)), dict[bytes, int]()
+    index, seen = new_index(Admission(1_000)), dict[bytes, int]()
     for keys in batches:
         expected = [seen.setdefault(key, len(seen)) for key in keys]
         assert _slots(index, keys) == expected
@@ -37,14 +38,14 @@ def test_slots_number_keys_in_order_of_appearance(batches: list[list[bytes]]) ->
 def test_many_series_and_long_keys_make_room() -> None:
     """The table grows in the middle of a batch without losing a key."""
     keys = [f"series-{number:06d}-{'x' * (number % 90)}".encode() for number in range(5_000)]
-    index = SeriesIndex(Admission(10_000))
+    index = new_index(Admission(10_000))
     assert _slots(index, keys) == list(range(5_000))
     assert _slots(index, keys[::-1]) == list(range(5_000))[::-1]
 
 
 def test_series_beyond_the_limit_are_refused() -> None:
     """Known series go on; rows that were refused before are left alone."""
-    index = SeriesIndex(Admission(2, evicts=False))
+    index = new_index(Admission(2, evicts=False))
     keys = [b"a", b"b", b"c", b"a", b""]
     refusal = np.array([0, 0, 0, 0, Reason.MALFORMED], np.uint8)
     slots = index.admit(_batch(keys), refusal).slot
@@ -55,17 +56,17 @@ def test_series_beyond_the_limit_are_refused() -> None:
 
 def test_a_restored_index_goes_on_as_before() -> None:
     """Keys keep their slots over a restart, and new ones follow."""
-    index = SeriesIndex(Admission(10_000))
+    index = new_index(Admission(10_000))
     keys = [f"k{number}".encode() for number in range(1_000)]
     _slots(index, keys)
-    restored = SeriesIndex(Admission(10_000))
+    restored = new_index(Admission(10_000))
     restored.restore(unpack(pack(index.snapshot())))
     assert _slots(restored, [b"new", *keys[::-1], b"newer"]) == [1_000, *range(999, -1, -1), 1_001]
 
 
 def test_the_oldest_series_makes_room() -> None:
     """At the limit the series whose last record is oldest goes, and its number is not given away in that batch."""
-    index = SeriesIndex(Admission(2))
+    index = new_index(Admission(2))
     admitted = index.admit(_batch([b"a", b"b", b"a", b"c", b"b"]), np.zeros(5, np.uint8))
     assert admitted.slot.tolist() == [0, 1, 0, 2, 3]
     assert admitted.gone.tolist() == [1, 0]
@@ -80,7 +81,7 @@ def test_the_oldest_series_makes_room() -> None:
 def test_keys_are_found_after_others_were_taken_out() -> None:
     """With thousands of keys in a crowded table, taking some out leaves every other one where it is found."""
     keys = [b"%d" % number for number in range(3_000)]
-    index = SeriesIndex(Admission(2_000))
+    index = new_index(Admission(2_000))
     born = np.arange(3_000)
     assert (index.born(index.admit(_batch(keys), np.zeros(3_000, np.uint8)).slot) == born).all()
     again = index.admit(_batch(keys[1_000:], 3_000), np.zeros(2_000, np.uint8))
@@ -90,7 +91,7 @@ def test_keys_are_found_after_others_were_taken_out() -> None:
 
 def test_what_is_idle_expires_by_itself() -> None:
     """A sweep evicts what the stream has left behind, tells of it once, and the memory is used again."""
-    index = SeriesIndex(Admission(100, idle_ns=10, sweep_records=4))
+    index = new_index(Admission(100, idle_ns=10, sweep_records=4))
     index.admit(_batch([b"a", b"b"]), np.zeros(2, np.uint8))
     told = [index.admit(_batch([b"c"], 2 + moment, 10 * moment), np.zeros(1, np.uint8)) for moment in range(9)]
     reports = [report for admitted in told for report in admitted.reports]
@@ -100,7 +101,7 @@ def test_what_is_idle_expires_by_itself() -> None:
     assert index.slots == 3
 
 
-_SAVED = pack(SeriesIndex(Admission(10)).snapshot())
+_SAVED = pack(new_index(Admission(10)).snapshot())
 
 
 @pytest.mark.parametrize(
@@ -116,13 +117,13 @@ def test_damaged_series_are_refused(name: str, damaged: np.ndarray, text: str) -
     """Sections that do not fit together are not taken over."""
     sections = {**unpack(_SAVED).sections, name: damaged}
     with pytest.raises(StateError, match=text):
-        SeriesIndex(Admission(10)).restore(StateImage({}, sections))
+        new_index(Admission(10)).restore(StateImage({}, sections))
 
 
 def test_incomplete_series_are_refused() -> None:
     """A missing section is named."""
     with pytest.raises(StateError, match=r"must have known, keys, .* had \['keys'\]"):
-        SeriesIndex(Admission(10)).restore(StateImage({}, {"keys": np.zeros(3, np.uint8)}))
+        new_index(Admission(10)).restore(StateImage({}, {"keys": np.zeros(3, np.uint8)}))
 
 
 def test_keys_are_made_when_they_are_asked_for() -> None:

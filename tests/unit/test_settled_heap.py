@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from pynomaly_flows.settled_heap import settled_heap
+from pynomaly.infrastructure.processes.settled_heap import settled_heap
 
 
 def test_what_exists_is_left_alone_for_the_block() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cached_kernels import new_windows
 from pynomaly.domain.error import StateError
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.state import StateImage, pack, unpack
@@ -15,7 +16,7 @@ _LETTERS = {Reason.IN_WINDOW: "a", Reason.TIME_JUMP: "j", Reason.BEHIND_WATERMAR
 
 
 def _windows() -> Windows:
-    windows = Windows(_PLAN, 1)
+    windows = new_windows(_PLAN, 1)
     windows.grow(1)
     return windows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cached_kernels import new_windows
 from pynomaly.domain.error import StateError
 from pynomaly.domain.outcome import Reason
 from pynomaly.domain.state import StateImage, pack
@@ -35,7 +36,7 @@ def _told(closed: ClosedWindows) -> list[tuple[int, int, int, int, int]]:
 
 def test_tumbling_window() -> None:
     """A window closes at the record that moves the watermark to its end, with all five aggregates."""
-    absorbed = _absorb(Windows(_TUMBLING, 1), (0, 3, 2.0), (0, 9, 6.0), (0, 14, 99.0), (0, 4, 7.0), (0, 15, 1.0))
+    absorbed = _absorb(new_windows(_TUMBLING, 1), (0, 3, 2.0), (0, 9, 6.0), (0, 14, 99.0), (0, 4, 7.0), (0, 15, 1.0))
     assert absorbed.reason.tolist() == [Reason.IN_WINDOW] * 5
     assert _told(absorbed.closed) == [(0, 0, 10, 3, 4)]
     # 2, 6, 7: mean 5, squared deviations 9 + 1 + 4
@@ -45,14 +46,14 @@ def test_tumbling_window() -> None:
 
 def test_late_record() -> None:
     """A record of a closed window is late; one of the open window is not, though it lies behind the watermark."""
-    absorbed = _absorb(Windows(_TUMBLING, 1), (0, 3, 1.0), (0, 24, 1.0), (0, 9, 1.0), (0, 11, 1.0))
+    absorbed = _absorb(new_windows(_TUMBLING, 1), (0, 3, 1.0), (0, 24, 1.0), (0, 9, 1.0), (0, 11, 1.0))
     assert absorbed.reason.tolist() == [Reason.IN_WINDOW, Reason.IN_WINDOW, Reason.BEHIND_WATERMARK, Reason.IN_WINDOW]
     assert _told(absorbed.closed) == [(0, 0, 10, 1, 1)]
 
 
 def test_late_for_some_sliding_windows_only() -> None:
     """A record whose first windows have closed goes into those that are open and is not late."""
-    windows = Windows(_SLIDING, 1)
+    windows = new_windows(_SLIDING, 1)
     first = _absorb(windows, (0, 5, 1.0), (0, 25, 5.0), (0, 8, 3.0), (0, 31, 7.0))
     # The watermark stands at 25 when the record at 8 comes: windows that end at 10 and 20 are closed.
     assert first.reason.tolist() == [Reason.IN_WINDOW] * 4
@@ -64,7 +65,7 @@ def test_late_for_some_sliding_windows_only() -> None:
 
 def test_a_result_is_not_written_again() -> None:
     """The windows of one batch stay as they are when the next batch closes others."""
-    windows = Windows(_TUMBLING, 1)
+    windows = new_windows(_TUMBLING, 1)
     first = _absorb(windows, (0, 3, 1.0), (0, 15, 2.0))
     second = _absorb(windows, (0, 25, 3.0), first_offset=2)
     assert _told(first.closed) == [(0, 0, 10, 1, 1)]
@@ -74,19 +75,19 @@ def test_a_result_is_not_written_again() -> None:
 
 def test_times_before_1970() -> None:
     """Windows are aligned to the epoch on both sides of it."""
-    absorbed = _absorb(Windows(_TUMBLING, 1), (0, -11, 1.0), (0, -1, 2.0), (0, 5, 3.0))
+    absorbed = _absorb(new_windows(_TUMBLING, 1), (0, -11, 1.0), (0, -1, 2.0), (0, 5, 3.0))
     assert _told(absorbed.closed) == [(0, -20, -10, 1, 1), (0, -10, 0, 1, 2)]
 
 
 def test_idle_series_close_with_the_stream() -> None:
     """A series without new records is closed by the others, in the order end, then slot."""
-    absorbed = _absorb(Windows(_TUMBLING, 1), (2, 11, 1.0), (1, 12, 1.0), (0, 8, 1.0), (5, 90, 1.0))
+    absorbed = _absorb(new_windows(_TUMBLING, 1), (2, 11, 1.0), (1, 12, 1.0), (0, 8, 1.0), (5, 90, 1.0))
     assert _told(absorbed.closed) == [(0, 0, 10, 1, 3), (1, 10, 20, 1, 3), (2, 10, 20, 1, 3)]
 
 
 def test_the_end_of_the_input_closes_nothing() -> None:
     """What the watermark has not reached stays open, whatever batches come."""
-    windows = Windows(_TUMBLING, 1)
+    windows = new_windows(_TUMBLING, 1)
     assert len(_absorb(windows, (0, 3, 1.0)).closed) == 0
     nothing = np.empty(0, np.int64)
     empty = windows.absorb(nothing, nothing, nothing, np.empty((0, 1)), np.empty(0, np.uint8))
@@ -97,7 +98,7 @@ def test_the_end_of_the_input_closes_nothing() -> None:
 def test_an_outage_of_many_windows() -> None:
     """A confirmed jump closes what was open; the empty span between tells nothing."""
     absorbed = _absorb(
-        Windows(_TUMBLING, 1), (0, 3, 1.0), (0, 4, 1.0), (0, 10**15, 1.0), (0, 10**15, 1.0), (0, 10**15, 1.0)
+        new_windows(_TUMBLING, 1), (0, 3, 1.0), (0, 4, 1.0), (0, 10**15, 1.0), (0, 10**15, 1.0), (0, 10**15, 1.0)
     )
     assert absorbed.reason.tolist() == [
         Reason.IN_WINDOW,
@@ -111,7 +112,7 @@ def test_an_outage_of_many_windows() -> None:
 
 def test_an_absurd_first_record_leaves_nothing_behind() -> None:
     """When the stream is rebased, the window of its disowned first record is never told."""
-    windows = Windows(_TUMBLING, 1)
+    windows = new_windows(_TUMBLING, 1)
     absurd = _absorb(windows, (0, 10**15, 99.0), (0, 3, 1.0), (0, 4, 1.0), (0, 5, 1.0))
     assert absurd.reason.tolist() == [Reason.IN_WINDOW, Reason.TIME_JUMP, Reason.TIME_JUMP, Reason.IN_WINDOW]
     times = [*range(6, 1006, 500), 10**6, 10**6, 10**6]
@@ -122,7 +123,7 @@ def test_an_absurd_first_record_leaves_nothing_behind() -> None:
 
 def test_refused_records_touch_nothing() -> None:
     """A refused record keeps its reason, whatever stands in its columns."""
-    windows = Windows(_TUMBLING, 1)
+    windows = new_windows(_TUMBLING, 1)
     before = pack(windows.snapshot())
     absorbed = windows.absorb(
         np.array([0]),
@@ -137,7 +138,7 @@ def test_refused_records_touch_nothing() -> None:
 
 def test_more_windows_and_series_than_the_first_room() -> None:
     """Buffers and state grow in the middle of a stream without losing anything."""
-    windows = Windows(_TUMBLING, 1)
+    windows = new_windows(_TUMBLING, 1)
     _absorb(windows, (0, 1, 0.0), (1, 2, 1.0))
     absorbed = _absorb(windows, *((slot, 3, float(slot)) for slot in range(1000)), (0, 15, 0.0), first_offset=2)
     assert _told(absorbed.closed) == [(slot, 0, 10, 2 if slot < 2 else 1, 1002) for slot in range(1000)]
@@ -146,7 +147,7 @@ def test_more_windows_and_series_than_the_first_room() -> None:
 
 def test_overflow_refuses_the_window() -> None:
     """A window whose spread does not fit a double is told as refused; others of the series are not touched."""
-    absorbed = _absorb(Windows(_TUMBLING, 1), (0, 1, 1e200), (0, 2, -1e200), (0, 11, 1e200), (0, 31, 0.0))
+    absorbed = _absorb(new_windows(_TUMBLING, 1), (0, 1, 1e200), (0, 2, -1e200), (0, 11, 1e200), (0, 31, 0.0))
     assert absorbed.closed.refusal.tolist() == [Reason.NOT_FINITE, 0]
     assert np.isnan(absorbed.closed.values[0]).all()
     assert absorbed.closed.values[1].tolist() == [1.0, 1e200, 1e200, 1e200, 0.0]
@@ -155,7 +156,7 @@ def test_overflow_refuses_the_window() -> None:
 def test_a_slot_without_room_is_our_bug() -> None:
     """A slot beyond the room made is refused before anything is written."""
     with pytest.raises(IndexError, match="slot must be below 0, was 3: call grow first"):
-        Windows(_TUMBLING, 1).absorb(
+        new_windows(_TUMBLING, 1).absorb(
             np.array([0]), np.array([3]), np.array([0]), np.array([[1.0]]), np.zeros(1, np.uint8)
         )
 
@@ -169,14 +170,14 @@ def test_a_slot_without_room_is_our_bug() -> None:
 )
 def test_state_of_other_windows_is_refused(plan: WindowPlan, fields: int, text: str) -> None:
     """State goes into windows of the same plan only."""
-    image = Windows(_TUMBLING, 1).snapshot()
+    image = new_windows(_TUMBLING, 1).snapshot()
     with pytest.raises(StateError, match=text):
-        Windows(plan, fields).restore(image)
+        new_windows(plan, fields).restore(image)
 
 
 def test_incomplete_state_is_refused() -> None:
     """A missing or misshapen section is named, and the windows stay as they were."""
-    windows = Windows(_TUMBLING, 1)
+    windows = new_windows(_TUMBLING, 1)
     _absorb(windows, (0, 3, 1.0))
     image = windows.snapshot()
     sections = {name: array for name, array in image.sections.items() if name != "moments"}

@@ -13,26 +13,16 @@ States of parts are joined flat (`join`), never as bytes within bytes: a large s
 
 from __future__ import annotations
 
-import hashlib
-import json
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.domain.error import StateError
-
-MAGIC: Final = b"PNST"
-FORMAT: Final = 1
-_PREFIX = struct.Struct("<4sH32s")
-_LENGTH = struct.Struct("<I")
-_ALIGNMENT = 8
+from pynomaly.domain.state_frame import ALIGNMENT, Buffer, Packed, frame, unframe
 
 Array = NDArray[Any]
-Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +39,6 @@ class StateImage:
 
     header: Mapping[str, object]
     sections: Mapping[str, Array]
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A state as buffers in a row, without a copy of its arrays: write them before the arrays change.
-
-    Parameters
-    ----------
-    checksum
-        32 bytes; equal states have equal ones.
-    buffers
-        What to write, one after another.
-    """
-
-    checksum: bytes
-    buffers: Sequence[Buffer]
-
-    @property
-    def size(self) -> int:
-        """Length of it all [bytes]."""
-        return sum(len(buffer) for buffer in self.buffers)
 
 
 def join(header: Mapping[str, object], parts: Mapping[str, StateImage]) -> StateImage:
@@ -106,18 +75,9 @@ def packed(image: StateImage) -> Packed:
         array = np.ascontiguousarray(image.sections[name])
         if array.dtype.hasobject:
             raise TypeError(f"section {name} must not hold Python objects, was {array.dtype}")
-        arrays += [array.reshape(-1).view(np.uint8).data, bytes(-array.nbytes % _ALIGNMENT)]
+        arrays += [array.reshape(-1).view(np.uint8).data, bytes(-array.nbytes % ALIGNMENT)]
         described[name] = {"dtype": _describe(array.dtype), "shape": list(array.shape)}
-    header = _canonical({"header": dict(image.header), "sections": described})
-    header += b" " * (-(len(header) + _LENGTH.size + _PREFIX.size) % _ALIGNMENT)
-    body = [_LENGTH.pack(len(header)) + header, *arrays]
-    checksum = _checksum(*body)
-    return Packed(checksum, [_PREFIX.pack(MAGIC, FORMAT, checksum), *body])
-
-
-def checksum_of(data: Buffer) -> bytes:
-    """Return the checksum that a packed state carries, unverified."""
-    return cast("tuple[bytes, int, bytes]", _PREFIX.unpack_from(data))[2]
+    return frame(image.header, described, arrays)
 
 
 def unpack(data: Buffer) -> StateImage:
@@ -128,30 +88,20 @@ def unpack(data: Buffer) -> StateImage:
     StateError
         When the bytes are not a state, of a newer format, torn or altered.
     """
-    if len(data) < _PREFIX.size + _LENGTH.size:
-        raise StateError(f"state must be at least {_PREFIX.size + _LENGTH.size} bytes, was {len(data)}")
-    magic, version, checksum = cast("tuple[bytes, int, bytes]", _PREFIX.unpack_from(data))
-    if magic != MAGIC:
-        raise StateError(f"state must begin with {MAGIC!r}, was {magic!r}: not written by pynomaly")
-    if version > FORMAT:
-        raise StateError(f"state format must be at most {FORMAT}, was {version}: written by a newer pynomaly")
-    body = memoryview(data)[_PREFIX.size :]
-    if checksum != _checksum(body):
-        raise StateError("state checksum must match its content: the bytes were altered or cut")
-    (length,) = cast("tuple[int]", _LENGTH.unpack_from(body))
-    described = json.loads(bytes(body[_LENGTH.size : _LENGTH.size + length]))
-    return StateImage(described["header"], _read_sections(body, _LENGTH.size + length, described["sections"]))
+    framed = unframe(data)
+    return StateImage(framed.header, _read_sections(framed.arrays, framed.sections))
 
 
-def _read_sections(body: memoryview, position: int, described: dict[str, Any]) -> dict[str, Array]:
+def _read_sections(arrays: memoryview, described: Mapping[str, Any]) -> dict[str, Array]:
     sections: dict[str, Array] = {}
+    position = 0
     for name in sorted(described):
         dtype = _dtype(described[name]["dtype"])
         shape = tuple(described[name]["shape"])
         count = int(np.prod(shape, dtype=np.int64))
-        sections[name] = np.frombuffer(body, dtype, count, position).reshape(shape)
+        sections[name] = np.frombuffer(arrays, dtype, count, position).reshape(shape)
         size = count * dtype.itemsize
-        position += size + -size % _ALIGNMENT
+        position += size + -size % ALIGNMENT
     return sections
 
 
@@ -174,14 +124,3 @@ def _tuples(description: Any) -> Any:
 
 def _shape(item: Any) -> Any:
     return tuple(item) if isinstance(item, list) else item
-
-
-def _canonical(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _checksum(*body: Buffer) -> bytes:
-    made = hashlib.blake2b(digest_size=32)
-    for buffer in body:
-        made.update(buffer)
-    return made.digest()

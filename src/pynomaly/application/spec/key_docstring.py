@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
+from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
-from textwrap import dedent
 
 
 def key_docstrings(section: type) -> dict[str, str]:
@@ -24,18 +26,23 @@ def key_docstrings(section: type) -> dict[str, str]:
 
 
 def _own_docstrings(kind: type) -> dict[str, str]:
+    definition = _classes(kind.__module__).get(kind.__qualname__)
+    return {} if definition is None else dict(_documented(definition))
+
+
+@cache  # a module is read once, not once for each of its classes and all that inherit from them
+def _classes(module: str) -> dict[str, ast.ClassDef]:
     try:
-        source = inspect.getsource(kind)
+        source = inspect.getsource(sys.modules[module])
     except (OSError, TypeError):
         return {}  # made at run time, or of another language
-    body = ast.parse(dedent(source)).body[0]
-    statements = body.body if isinstance(body, ast.ClassDef) else []
-    return {
-        first.target.id: inspect.cleandoc(second.value.value)
-        for first, second in pairwise(statements)
-        if isinstance(first, ast.AnnAssign)
-        and isinstance(first.target, ast.Name)
-        and isinstance(second, ast.Expr)
-        and isinstance(second.value, ast.Constant)
-        and isinstance(second.value.value, str)
-    }
+    return {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+
+
+def _documented(definition: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for first, second in pairwise(definition.body):
+        match first, second:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
+            case _:
+                pass

@@ -13,10 +13,12 @@ import threading
 from typing import IO
 
 from pynomaly.infrastructure.adapted.frame import read_frame, write_frame
+from pynomaly.infrastructure.processes.settled_heap import settle_heap
 
 
 def main() -> None:
     """Fit until the other side hangs up."""
+    settle_heap()  # the libraries come with the first task: a fifth of the time until then would be the collector's
     requests, replies = _take_over_pipes()
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_until_hang_up, args=(requests, tasks), daemon=True).start()

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, SpanKind, Tracer
 
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.domain.record import RecordBatch
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 _EXPORTER = "OTEL_TRACES_EXPORTER"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -50,6 +50,11 @@ def tracing_from(environment: Mapping[str, str], version: str) -> Tracing:
     exporter = _exporter_named_in(environment)
     if exporter is None:
         return Tracing(NoOpTracer(), _nothing)
+    # The SDK looks at the machine and costs a start 30 ms, which a run without traces need not pay.
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
     ours = Resource.create({"service.name": "pynomaly", "service.version": version})
     provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter()))
@@ -102,6 +107,8 @@ def _otlp(environment: Mapping[str, str]) -> str:
 
 def _load(name: str) -> Callable[[], SpanExporter]:
     if name == "console":
+        from opentelemetry.sdk.trace.export import ConsoleSpanExporter  # noqa: PLC0415 - as above
+
         return partial(ConsoleSpanExporter, out=sys.stderr)  # by itself it would mix with results on standard output
     found = entry_points(group="opentelemetry_traces_exporter")
     if name not in found.names:
