@@ -167,6 +167,25 @@ def judge(series: Row, rules: Row, evidence: float) -> tuple[int, int, float]:
 
 
 @compiled
+def judge_history(series: Row, rules: Row, evidence: NDArray[np.float64], level: NDArray[np.uint8]) -> None:
+    """Judge the evidence of one series' records in order, as the fused kernel does; NaN is not judged.
+
+    Parameters
+    ----------
+    series, rules
+        ``(1,)`` the memory of a new series, and `rules_row`.
+    evidence, level
+        ``(n,)`` evidence of its accepted records, and the level of each alert, written in place; 0 for none.
+    """
+    for record in range(len(evidence)):
+        series[0].rows += 1
+        level[record] = 0
+        if evidence[record] == evidence[record]:  # noqa: PLR0124 - NaN, in compiled code
+            _, fired, _ = judge(series[0], rules[0], evidence[record])
+            level[record] = fired
+
+
+@compiled
 def _threshold(rules: Row, level: int) -> float:
     if level == 0:
         return rules.watch

@@ -16,8 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Window = tuple[int, int]
-"""First and last row of a labelled window."""
+from pynomaly.application.quality.segment import Window
 
 _STEEPNESS: Final = 5.0
 _FARTHEST: Final = 3.0  # window widths behind a window from which an alert costs all
