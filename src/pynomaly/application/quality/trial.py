@@ -60,6 +60,11 @@ class LabelledSeries:
     def __len__(self) -> int:
         return len(self.values)
 
+    def without_records(self) -> LabelledSeries:
+        """Return a series of the same shape that is empty."""
+        none = None if self.time_ns is None else self.time_ns[:0]
+        return replace(self, time_ns=none, values=self.values[:0], windows=())
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
