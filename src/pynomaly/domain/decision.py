@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, log1p
+from math import inf, isnan, log1p
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,7 +180,7 @@ def judge_history(series: Row, rules: Row, evidence: NDArray[np.float64], level:
     for record in range(len(evidence)):
         series[0].rows += 1
         level[record] = 0
-        if evidence[record] == evidence[record]:  # noqa: PLR0124 - NaN, in compiled code
+        if not isnan(evidence[record]):
             _, fired, _ = judge(series[0], rules[0], evidence[record])
             level[record] = fired
 

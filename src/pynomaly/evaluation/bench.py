@@ -52,11 +52,7 @@ class Bench:
 
     def quality(self, series: LabelledSeries) -> SeriesQuality:
         """Judge a series and compare with its labels."""
-        return self.measure(series, self.judge(series))
-
-    def measure(self, series: LabelledSeries, judgement: Judgement) -> SeriesQuality:
-        """Compare what was said of a series with its labels."""
-        return measure(series, judgement, self._plan, policy_judge())
+        return measure(series, self.judge(series), self._plan, policy_judge())
 
 
 @lru_cache(maxsize=16)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
 from pynomaly.application.quality.corpus import Corpus
-from pynomaly.application.quality.trial import LabelledSeries, SeriesQuality
-from pynomaly.evaluation.bench import Bench, bench_for
+from pynomaly.application.quality.trial import Judgement, LabelledSeries, SeriesQuality, measure
+from pynomaly.domain.plan import ScoringPlan
+from pynomaly.evaluation.bench import Bench, bench_for, policy_judge
 from pynomaly.evaluation.contender import Contender
 
 
@@ -40,6 +41,12 @@ def compare(contenders: Sequence[Contender], corpus: Corpus, *, processes: int) 
     found = _each([(contender, corpus, name) for contender in contenders for name in names], processes)
     size = len(names)
     return [Entry(contender, tuple(found[n * size : (n + 1) * size])) for n, contender in enumerate(contenders)]
+
+
+def entry_of(contender: Contender, plan: ScoringPlan, judged: Iterable[tuple[LabelledSeries, Judgement]]) -> Entry:
+    """Return what a contender reached on series that its plan has judged already."""
+    judge = policy_judge()
+    return Entry(contender, tuple(measure(series, judgement, plan, judge) for series, judgement in judged))
 
 
 _Task = tuple[Contender, Corpus, str]

@@ -6,7 +6,7 @@ No row is left out: a window in the rows from which detectors still learn counts
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from typing import Final
 
@@ -53,18 +53,18 @@ class AlertTally:
         Rows that alerted, and those of them outside all windows.
     delays
         From the first row of each window that was found to its first alert [records].
-    delays_s
+    delays_in_s
         The same in event time; empty without a clock [s].
     series_days
         Time from the first to the last record, summed over series; NaN without a clock [d].
     """
 
-    ranges: RangeTally = RangeTally()
+    ranges: RangeTally = field(default_factory=RangeTally)
     records: int = 0
     alerts: int = 0
     false_alerts: int = 0
     delays: tuple[float, ...] = ()
-    delays_s: tuple[float, ...] = ()
+    delays_in_s: tuple[float, ...] = ()
     series_days: float = 0.0
 
     def __add__(self, other: AlertTally) -> AlertTally:
@@ -75,7 +75,7 @@ class AlertTally:
             self.alerts + other.alerts,
             self.false_alerts + other.false_alerts,
             self.delays + other.delays,
-            self.delays_s + other.delays_s,
+            self.delays_in_s + other.delays_in_s,
             self.series_days + other.series_days,
         )
 
@@ -83,6 +83,16 @@ class AlertTally:
     def found(self) -> int:
         """Windows with at least one alert."""
         return len(self.delays)
+
+    @property
+    def delay(self) -> Delay:
+        """Summary of `delays` [records]."""
+        return Delay.of(self.delays)
+
+    @property
+    def delay_s(self) -> Delay:
+        """Summary of `delays_in_s` [s]."""
+        return Delay.of(self.delays_in_s)
 
     @property
     def false_alerts_per_day(self) -> float:
@@ -119,7 +129,7 @@ def alert_tally(alerted: Flags, windows: Sequence[Window], time_ns: NDArray[np.i
         alerts=len(rows),
         false_alerts=int(np.count_nonzero(alerted & ~covered(windows, len(alerted)))),
         delays=tuple(float(hit - first) for first, hit in found),
-        delays_s=tuple(delays_s),
+        delays_in_s=tuple(delays_s),
         series_days=nan if time_ns is None else _days(time_ns),
     )
 

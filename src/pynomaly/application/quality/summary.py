@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def summary(series: Sequence[SeriesQuality], splits: Splits | None = None) -> Su
         vus_roc=_mean(one.volumes.roc for one in series),
         auc_pr=_mean(one.areas.pr for one in series),
         auc_roc=_mean(one.areas.roc for one in series),
-        ranked=sum(one.areas.pr == one.areas.pr for one in series),  # noqa: PLR0124 - NaN
+        ranked=sum(not isnan(one.areas.pr) for one in series),
     )
 
 
@@ -113,5 +113,5 @@ def _nab_score(series: Sequence[SeriesQuality], profile: Profile, splits: Splits
 
 
 def _mean(numbers: Iterable[float]) -> float:
-    known = [number for number in numbers if number == number]  # noqa: PLR0124 - NaN
+    known = [number for number in numbers if not isnan(number)]
     return float(np.mean(known)) if known else nan

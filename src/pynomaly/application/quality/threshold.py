@@ -1,4 +1,4 @@
-"""One threshold for many series: the built-in one, the best one on the labels, and what the best one is worth elsewhere.
+"""One threshold for many series: the best one on their labels, and what it is worth on other series.
 
 The Numenta Anomaly Benchmark takes for every detector and profile the one threshold that scores best on all files,
 that is on the labels themselves. What such a threshold promises is seen on files that had no part in its choice.
