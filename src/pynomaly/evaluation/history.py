@@ -118,7 +118,8 @@ def judge_input(spec: FlowSpec) -> History:
 
     replay(services.source, services.engine_for, take)
     history = History(spec, services.plan.scoring, {})
-    judged = {place: _judged(place, history, found) for place, found in pieces.items()}
+    names = _names(list(pieces), by_key=history.knows_series)
+    judged = {place: _judged(place, names[place], history, found) for place, found in pieces.items()}
     return replace(history, series=judged)
 
 
@@ -168,12 +169,19 @@ def _rows_by_series(result: DetectionResult) -> Iterator[tuple[Place, NDArray[np
             yield (result.batch.stream, result.batch.key[int(rows[0])].decode()), rows
 
 
-def _judged(place: Place, history: History, pieces: list[dict[str, Column]]) -> JudgedSeries:
+def _names(places: list[Place], *, by_key: bool) -> dict[Place, str]:
+    """Return the shortest names that tell series apart: their keys, or with those of their inputs."""
+    if not by_key:
+        return {place: str(place[0]) if place[0].partition else place[0].name for place in places}
+    unique = len({key for _, key in places}) == len(places)
+    return {(stream, key): key if unique else f"{stream}:{key}" for stream, key in places}
+
+
+def _judged(place: Place, name: str, history: History, pieces: list[dict[str, Column]]) -> JudgedSeries:
     whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    stream, key = place
+    stream, _ = place
     record = history.spec.record
     time_ns = None if isinstance(record.time, NoTime) else whole["time_ns"]
-    name = f"{stream.name}:{key}" if history.knows_series else stream.name
     series = LabelledSeries(name, str(PurePath(stream.name).parent), record.values, time_ns, whole["values"], ())
     judgement = Judgement(whole["evidence"], whole["ranking_score"], whole["level"])
     return JudgedSeries(series, judgement, whole["offset"])

@@ -77,9 +77,12 @@ class Tally:
         """Return the score under a profile: 100 is perfect, 0 is what silence scores, below 0 is worse than that."""
         if self.windows == 0:
             raise ValueError("windows must be at least 1 for a score, were 0")
-        raw = self.earned - profile.missed * (self.windows - self.hits) - profile.false_alert * self.spilled
         silent = -profile.missed * self.windows
-        return 100.0 * (raw - silent) / (self.windows - silent)
+        return 100.0 * (self.points(profile) - silent) / (self.windows - silent)
+
+    def points(self, profile: Profile) -> float:
+        """Return what hits earn less what misses and false alerts cost: compares alerts on the same files."""
+        return self.earned - profile.missed * (self.windows - self.hits) - profile.false_alert * self.spilled
 
 
 def tally(alerted: NDArray[np.bool_], windows: Sequence[Window]) -> Tally:

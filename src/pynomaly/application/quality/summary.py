@@ -10,7 +10,7 @@ import numpy as np
 
 from pynomaly.application.quality.alerting import AlertTally
 from pynomaly.application.quality.nab import PROFILES, Profile, total
-from pynomaly.application.quality.threshold import Spread, best, cross_validated, left_out
+from pynomaly.application.quality.threshold import CANDIDATES, Spread, best, cross_validated, left_out
 from pynomaly.application.quality.trial import SeriesQuality
 
 
@@ -102,11 +102,11 @@ def _nab_score(series: Sequence[SeriesQuality], profile: Profile, splits: Splits
     if splits is None or not together.windows:
         return NabScore(built_in)
     choices, groups = [one.choice for one in series], [one.group for one in series]
-    chosen, threshold = best(choices, profile)
+    index = best(choices, profile)
     return NabScore(
         built_in,
-        chosen,
-        threshold,
+        total(choice[index] for choice in choices).score(profile),
+        CANDIDATES[index],
         cross_validated(choices, profile, splits=splits.count, seed=splits.seed) if len(series) > 1 else None,
         left_out(choices, groups, profile) if len(set(groups)) > 1 else nan,
     )

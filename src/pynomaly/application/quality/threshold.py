@@ -30,11 +30,9 @@ class Spread:
     sd: float
 
 
-def best(files: Sequence[Choice], profile: Profile) -> tuple[float, float]:
-    """Return the score of the threshold that is best on these files, and the threshold; the lowest of equals."""
-    scores = [total(file[index] for file in files).score(profile) for index in range(len(CANDIDATES))]
-    index = int(np.argmax(scores))
-    return scores[index], CANDIDATES[index]
+def best(files: Sequence[Choice], profile: Profile) -> int:
+    """Return the number of the candidate that is best on these files, labelled or not; the lowest of equals."""
+    return int(np.argmax([total(file[index] for file in files).points(profile) for index in range(len(CANDIDATES))]))
 
 
 def cross_validated(files: Sequence[Choice], profile: Profile, *, splits: int, seed: int) -> Spread:
@@ -83,6 +81,6 @@ def _held_out(pairs: Iterable[tuple[Sequence[Choice], Sequence[Choice]]], profil
     """Return the score of all second halves, each at the threshold that is best on its first half."""
     tallies: list[Tally] = []
     for chosen_on, scored in pairs:
-        index = CANDIDATES.index(best(chosen_on, profile)[1])
+        index = best(chosen_on, profile)
         tallies.extend(file[index] for file in scored)
     return total(tallies).score(profile)

