@@ -121,7 +121,7 @@ def _spilled(rows: NDArray[np.int64], windows: Sequence[Window]) -> NDArray[np.f
     for first, last in windows:
         behind = rows > last
         widths = (rows[behind] - last) / max(last - first, 1)
-        costs[behind] = np.where(widths > _FARTHEST, 1.0, -_sigmoid(widths))
+        costs[behind] = np.where(widths > _FARTHEST, 1.0, -_sigmoid(np.minimum(widths, _FARTHEST)))
     return costs
 
 
