@@ -137,6 +137,14 @@ def test_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _evaluated(capsys, *arguments, "--splits", "3", "--jobs", "2") == document
 
 
+def test_a_flow_on_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its detectors and levels judge other records than its own, as detectors from the command line do."""
+    place = ["--corpus", "nab", str(_corpus(tmp_path)), "--no-baselines", "--jobs", "1"]
+    flow = _evaluated(capsys, str(_flow(tmp_path, tmp_path / "none.csv")), *place)
+    assert flow["contenders"][0]["alerts"]["found"] == 4
+    assert flow["contenders"][0]["series"] == _evaluated(capsys, *_DETECTOR, *place)["contenders"][0]["series"]
+
+
 def test_tables_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One row a contender, one a series if asked."""
     flow = str(_flow(tmp_path, _records(tmp_path)))

@@ -85,9 +85,7 @@ def evaluate(
     ] = False,
     splits: Annotated[int, typer.Option(min=1, metavar="N", help="Random halves for --choose-threshold.")] = 20,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of these halves.")] = 0,
-    with_baselines: Annotated[
-        bool, typer.Option("--baselines/--no-baselines", help="Put the four baselines beside.")
-    ] = True,
+    no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Leave the four baselines out.")] = False,
     each: Annotated[bool, typer.Option("--each", help="Print the figures of every series too.")] = False,
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that share a corpus.")] = 2,
     as_json: AsJson = False,
@@ -104,7 +102,9 @@ def evaluate(
     from pynomaly.presentation.cli.evaluation import Question, contenders_of, on_corpus, on_input
     from pynomaly.presentation.cli.evaluation_report import print_comparison
 
-    chosen = contenders_of(flow, detector or (), against or (), levels_of_options(level), with_baselines=with_baselines)
+    chosen = contenders_of(
+        flow, detector or (), against or (), levels_of_options(level), with_baselines=not no_baselines
+    )
     columns = Columns(tuple(value or ()), time, time_format.value, tuple(series or ()))
     if corpus is None:
         found = on_input(chosen, Question(labels, on, columns))
