@@ -53,6 +53,11 @@ pin:
 bench *arguments:
     {{ bin }}/python benchmarks {{ arguments }}
 
+# Measure detection quality on the corpora beside the checkout, and write its page.
+quality *arguments:
+    {{ bin }}/python benchmarks/quality.py {{ arguments }} > docs/quality.md.new
+    mv docs/quality.md.new docs/quality.md
+
 # Random faults under traffic for minutes (30), reproducible by seed.
 soak *arguments:
     cd tests && {{ absolute_path(bin) }}/python -m soak {{ arguments }}

@@ -144,7 +144,7 @@ def services_of(spec: FlowSpec) -> Services:
     return Services(
         spec=spec,
         plan=plan,
-        source_for=partial(_source, spec),
+        source_for=partial(source_of, spec),
         engine_for=engine_factory(plan),
         outputs=partial(_outputs, spec, plan),
         calls=calls,
@@ -269,7 +269,8 @@ def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLed
             assert_never(spec)
 
 
-def _source(spec: FlowSpec, starts: LedgerFolder | None) -> RecordSource:
+def source_of(spec: FlowSpec, starts: LedgerFolder | None = None) -> RecordSource:
+    """Return the input of a flow, given the folder of the state that keeps where it began; nothing is opened yet."""
     match spec.source:
         case KafkaSource():
             source, decoder = spec.source, _kafka_decoder(spec.record, spec.ids, spec.source)

@@ -44,15 +44,15 @@ def _result() -> DetectionResult:
 
 
 _ROWS = [
-    ["2023-11-14T22:13:20Z", 'a, "b"', 1.5, 4.0, 7.25, "anomalous", "alerted", "critical", 1.0],
-    [None, None, None, None, None, "rejected", "not_a_number", "none", None],
-    ["2023-11-14T22:13:20.250Z", "é", 0.1 + 0.2, None, None, "warming", "detector_warming", "none", None],
+    ["2023-11-14T22:13:20Z", 'a, "b"', 1.5, 4.0, 7.25, 7.29, 7.25, "anomalous", "alerted", "critical", 1.0],
+    [None, None, None, None, None, None, None, "rejected", "not_a_number", "none", None],
+    ["2023-11-14T22:13:20.250Z", "é", 0.1 + 0.2, None, None, None, None, "warming", "detector_warming", "none", None],
 ]
 
 
 def test_columns_of_one_and_of_several_fields() -> None:
     """One `expected` for one field, one for each of several; a row number where there is no clock."""
-    before, after = ("series",), ("severity", "evidence", "outcome", "reason", "level")
+    before, after = ("series",), ("severity", "evidence", "ranking_score", "alert_score", "outcome", "reason", "level")
     assert OutcomeTable(("v",)).names == ("time", *before, "v", *after, "expected")
     clockless = OutcomeTable(("a", "b"), has_clock=False)
     assert clockless.names == ("row", *before, "a", "b", *after, "expected:a", "expected:b")

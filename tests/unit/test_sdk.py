@@ -102,7 +102,8 @@ def test_no_rows() -> None:
     """An empty frame has an empty result with all its columns."""
     found = pynomaly.detect(pd.DataFrame({"v": []}), "v", detector=_DETECTOR)
     assert len(found) == 0
-    assert list(found) == ["row", "series", "v", "severity", "evidence", "outcome", "reason", "level", "expected"]
+    scores = ["severity", "evidence", "ranking_score", "alert_score"]
+    assert list(found) == ["row", "series", "v", *scores, "outcome", "reason", "level", "expected"]
 
 
 def test_one_record_at_a_time_equals_a_whole_frame() -> None:

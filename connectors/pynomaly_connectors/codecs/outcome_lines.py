@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from pynomaly.application.detection_result import DetectionResult
 from pynomaly.application.flow_plan import FlowPlan
@@ -20,6 +21,7 @@ from pynomaly.domain.report import known
 from pynomaly_connectors.codecs.iso8601 import rfc3339
 
 Which = Literal["not_normal", "all"]
+Float64Column = NDArray[np.float64]
 _Line = tuple[int, dict[str, object]]  # the offset of the record that caused a line, and the line
 
 
@@ -44,6 +46,7 @@ def _encode(plan: FlowPlan, which: Which, result: DetectionResult) -> list[Messa
 def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[_Line]:
     batch = result.batch
     scored = plan.fields if result.windows is None else ()
+    scores = _scores(result.outcomes)
     for row in _told(result.outcomes, which):
         accepted, offset = batch.refusal[row] == 0, int(batch.offset[row])
         yield (
@@ -56,7 +59,7 @@ def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[
                 "time": rfc3339(int(batch.time_ns[row])) if accepted else None,
                 "series": batch.key[row].decode() if accepted else None,
                 "values": _numbers(plan.fields, batch.values, row),
-                **_verdict(result.outcomes, row, scored),
+                **_verdict(result.outcomes, scores, row, scored),
             },
         )
 
@@ -73,6 +76,7 @@ def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[
     if result.windows is None:
         return
     closed, stream = result.windows.closed, result.batch.stream
+    scores = _scores(result.windows.outcomes)
     for row in _told(result.windows.outcomes, which):
         yield (
             int(closed.closed_by_offset[row]),
@@ -83,7 +87,7 @@ def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[
                 "series": result.windows.series[row],
                 "records": int(closed.count[row]),
                 "values": _numbers(plan.scoring.fields, closed.values, row),
-                **_verdict(result.windows.outcomes, row, plan.scoring.fields),
+                **_verdict(result.windows.outcomes, scores, row, plan.scoring.fields),
             },
         )
 
@@ -95,14 +99,24 @@ def _told(outcomes: Outcomes, which: Which) -> Iterator[int]:
     return map(int, rows)
 
 
-def _verdict(outcomes: Outcomes, row: int, fields: tuple[str, ...]) -> dict[str, object]:
+def _scores(outcomes: Outcomes) -> dict[str, Float64Column]:
+    return {
+        "evidence": outcomes.evidence,
+        "ranking_score": outcomes.ranking_score,
+        "alert_score": outcomes.alert_score,
+        "severity": outcomes.highest_severity,
+    }
+
+
+def _verdict(
+    outcomes: Outcomes, scores: dict[str, Float64Column], row: int, fields: tuple[str, ...]
+) -> dict[str, object]:
     reason = Reason(int(outcomes.reason[row]))
     return {
         "outcome": reason.outcome.label,
         "reason": reason.label,
         "level": Level(int(outcomes.level[row])).label,
-        "evidence": known(outcomes.evidence[row]),
-        "severity": known(outcomes.highest_severity[row]),
+        **{name: known(column[row]) for name, column in scores.items()},
         "expected": _numbers(fields, outcomes.expected, row),
     }
 

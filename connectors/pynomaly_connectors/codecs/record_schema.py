@@ -52,6 +52,8 @@ def _verdict(values: tuple[str, ...], expected: tuple[str, ...]) -> Node:
         "reason": {"enum": [reason.label for reason in Reason if reason is not Reason.ACCEPTED]},
         "level": {"enum": [level.label for level in Level]},
         "evidence": _or_null({"type": "number"}),
+        "ranking_score": _or_null({"type": "number"}),
+        "alert_score": _or_null({"type": "number"}),
         "severity": _or_null({"type": "number"}),
         "expected": _numbers(expected),
     }

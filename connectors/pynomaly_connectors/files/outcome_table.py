@@ -7,7 +7,9 @@ column              content
 ``series``          series key
 the value columns   under their own names
 ``severity``        the highest severity of any part
-``evidence``        the severities combined
+``evidence``        the severities combined; what thresholds are compared with
+``ranking_score``   the evidence with ties broken by all severities: sorts a history from odd to ordinary
+``alert_score``     the evidence where the record alerts, else 0
 ``outcome``         what became of the record
 ``reason``          why
 ``level``           level of the alert, ``none`` where there is none
@@ -67,7 +69,7 @@ class OutcomeTable:
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         before = ("time" if self.has_clock else "row", "series")
-        after = ("severity", "evidence", "outcome", "reason", "level", *self._expected)
+        after = ("severity", "evidence", "ranking_score", "alert_score", "outcome", "reason", "level", *self._expected)
         return (*map(self.name, before), *self.fields, *map(self.name, after))
 
     def name(self, column: str) -> str:
@@ -86,6 +88,8 @@ class OutcomeTable:
             *batch.values.T,
             outcomes.highest_severity,
             outcomes.evidence,
+            outcomes.ranking_score,
+            outcomes.alert_score,
             _OUTCOMES[outcomes.outcome],
             _REASONS[outcomes.reason],
             _LEVELS[outcomes.level],

@@ -23,7 +23,7 @@ two minutes or more often has bars that are higher by the slope for each tenfold
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import log1p, log10
+from math import isnan, log1p, log10
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,25 @@ def outranks(reason: int, level: int, reason_so_far: int, level_so_far: int) -> 
     if level != level_so_far:
         return level > level_so_far
     return level == 0 and reason_so_far == _BELOW_THRESHOLD and reason != _BELOW_THRESHOLD
+
+
+@compiled
+def judge_history(series: Row, rules: Row, evidence: NDArray[np.float64], level: NDArray[np.uint8]) -> None:
+    """Judge the evidence of one series' records in order, as the fused kernel does; NaN is not judged.
+
+    Parameters
+    ----------
+    series, rules
+        ``(1,)`` the memory of a new series, and the rules of a channel.
+    evidence, level
+        ``(n,)`` evidence of its accepted records, and the level of each alert, written in place; 0 for none.
+    """
+    for record in range(len(evidence)):
+        series[0].rows += 1
+        level[record] = 0
+        if not isnan(evidence[record]):
+            _, fired, _ = judge(series[0], rules[0], evidence[record], 0, 0.0)
+            level[record] = fired
 
 
 @compiled

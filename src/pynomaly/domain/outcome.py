@@ -162,6 +162,10 @@ class Level(IntEnum):
         return self.name.lower()
 
 
+#: Weight of the plain severities in the ranking score.
+RANKING_SHARE: Final = 0.01
+
+
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """Outcomes of ``n`` records as columns, for ``k`` parts and ``d`` value fields.
@@ -240,6 +244,21 @@ class Outcomes:
     def highest_severity(self) -> NDArray[np.float64]:
         """``(n,)`` largest severity of any part; NaN where none is known."""
         return np.fmax.reduce(self.severity, axis=1, initial=np.nan)
+
+    @property
+    def ranking_score(self) -> NDArray[np.float64]:
+        """``(n,)`` what ranks the records of a history: evidence + 0.01 * the sum of all severities; NaN while unknown.
+
+        The evidence alone is 0 for most records, and such ties rank as badly as chance; the small share of severities
+        below the soft threshold, and above the cap, breaks them.
+        """
+        severities = np.nansum(self.severity, axis=1)
+        return self.evidence + RANKING_SHARE * severities
+
+    @property
+    def alert_score(self) -> NDArray[np.float64]:
+        """``(n,)`` the evidence of records that alert, 0 for those that do not; NaN while unknown."""
+        return np.where((self.level > 0) | np.isnan(self.evidence), self.evidence, 0.0)
 
     def count_by_reason(self) -> dict[Reason, int]:
         """Count the records of each reason that occurs."""

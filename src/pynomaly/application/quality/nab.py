@@ -16,8 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Window = tuple[int, int]
-"""First and last row of a labelled window."""
+from pynomaly.application.quality.segment import Window
 
 _STEEPNESS: Final = 5.0
 _FARTHEST: Final = 3.0  # window widths behind a window from which an alert costs all
@@ -78,9 +77,12 @@ class Tally:
         """Return the score under a profile: 100 is perfect, 0 is what silence scores, below 0 is worse than that."""
         if self.windows == 0:
             raise ValueError("windows must be at least 1 for a score, were 0")
-        raw = self.earned - profile.missed * (self.windows - self.hits) - profile.false_alert * self.spilled
         silent = -profile.missed * self.windows
-        return 100.0 * (raw - silent) / (self.windows - silent)
+        return 100.0 * (self.points(profile) - silent) / (self.windows - silent)
+
+    def points(self, profile: Profile) -> float:
+        """Return what hits earn less what misses and false alerts cost: compares alerts on the same files."""
+        return self.earned - profile.missed * (self.windows - self.hits) - profile.false_alert * self.spilled
 
 
 def tally(alerted: NDArray[np.bool_], windows: Sequence[Window]) -> Tally:
@@ -119,7 +121,7 @@ def _spilled(rows: NDArray[np.int64], windows: Sequence[Window]) -> NDArray[np.f
     for first, last in windows:
         behind = rows > last
         widths = (rows[behind] - last) / max(last - first, 1)
-        costs[behind] = np.where(widths > _FARTHEST, 1.0, -_sigmoid(widths))
+        costs[behind] = np.where(widths > _FARTHEST, 1.0, -_sigmoid(np.minimum(widths, _FARTHEST)))
     return costs
 
 

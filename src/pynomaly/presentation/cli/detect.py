@@ -116,7 +116,7 @@ def detect(
     source = file_source(str(file), file_format, delimiter)
     if not columns.has_clock:
         source["decoder"] = "portable"  # the fast one takes every record to have a time
-    spec = adhoc_flow(source, columns, detector or (), _levels(level))
+    spec = adhoc_flow(source, columns, detector or (), levels_of_options(level))
     _check_files(output, plot)
     detection = Detection(spec, columns, most_alerts=top)
     run_detection(detection, output, plot)
@@ -125,8 +125,14 @@ def detect(
         remarks().print(detection.hint)
 
 
-def _levels(given: Sequence[str] | None) -> dict[str, float] | None:
-    """Read ``NAME=EVIDENCE``; which names there are the flow knows."""
+def levels_of_options(given: Sequence[str] | None) -> dict[str, float] | None:
+    """Read ``NAME=EVIDENCE``, which names there are the flow knows; None where nothing is given.
+
+    Raises
+    ------
+    ConfigError
+        When one of them has no number.
+    """
     from pynomaly.domain.error import ConfigError, Problem
 
     if not given:

@@ -18,6 +18,7 @@ from pynomaly.presentation.cli.dead_letters import list_letters, show_letter
 from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
 from pynomaly.presentation.cli.doctor import doctor
+from pynomaly.presentation.cli.evaluate import evaluate
 from pynomaly.presentation.cli.exit_status import UNREAD, error_lines, exit_code, is_foreseen
 from pynomaly.presentation.cli.flows import explain_flow, print_asyncapi, print_schema, validate_flow
 from pynomaly.presentation.cli.redrive import redrive_letters
@@ -61,6 +62,7 @@ def _program() -> typer.Typer:
     made.command("run")(run_flow)
     made.command("replay")(replay_flow)
     made.command("detect")(detect)
+    made.command("evaluate")(evaluate)
     made.add_typer(_alerts())
     made.add_typer(_flows())
     made.add_typer(_detectors())
