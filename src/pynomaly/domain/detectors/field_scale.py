@@ -12,7 +12,7 @@ from pynomaly.domain.detectors.magnitude import FLAT, bounded, learnable
 from pynomaly.domain.jit import Row, compiled
 
 _LEAST_SD = 1e-150  # of a field that was never anything but 0
-_FARTHEST = 1e12  # most standard deviations from the mean that are told apart
+_FARTHEST = 2.0**53  # most standard deviations told apart; squashed, the largest double below 1
 _FARTHEST_LEARNED = 10.0  # of them in what is squared: a covariance would remember a hundred for long
 
 #: Scale before the first record.
@@ -26,7 +26,7 @@ def scale_fields(fields: int) -> list[tuple[Any, ...]]:
 
 @compiled
 def standardised(state: Row, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return x in standard deviations from the mean, each within +-1e12."""
+    """Return x in standard deviations from the mean, each within +-2^53."""
     z = np.empty(len(x))
     for axis in range(len(x)):
         z[axis] = min(max((bounded(x[axis]) - state.mean[axis]) / state.sd[axis], -_FARTHEST), _FARTHEST)

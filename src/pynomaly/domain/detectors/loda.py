@@ -16,7 +16,7 @@ from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
 _UNSEEN = 0.5  # records that are added to every bin: what was never seen is rare, not impossible
-_MANY = 1e250  # the next factor, at most 1e40, does not overflow
+_MANY = 1e250  # the next factor, at most 1e50, does not overflow
 
 
 @dataclass(frozen=True)
