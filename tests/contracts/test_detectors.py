@@ -71,6 +71,39 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "half_life": (1.0, 1e9),
         "seed": (1, 1_000_000_000),
     },
+    "loda": {
+        "lines": (1, 200),
+        "bins": (2, 64),
+        "half_life": (1.0, 1e6),
+        "warm_up": (2, 300),
+        "seed": (1, 1_000_000_000),
+    },
+    "mahalanobis": {"half_life": (1.0, 1e9), "ridge": (1e-9, 1.0), "warm_up": (2, 300)},
+    "pca_residual": {"rank": (1, 100), "half_life": (1.0, 1e9), "warm_up": (2, 300)},
+    "isolation_forest": {
+        "trees": (1, 50),
+        "depth": (1, 7),
+        "leaf_records": (1, 200),
+        "half_life": (1.0, 1e6),
+        "warm_up": (2, 300),
+        "seed": (1, 1_000_000_000),
+    },
+    "window_knn": {"neighbours": (1, 100), "window": (100, 2_000), "half_life": (1.0, 1e9), "warm_up": (2, 300)},
+    "sdo_stream": {
+        "observers": (30, 300),
+        "neighbours": (1, 12),
+        "idle_ratio": (0.0, 0.6),
+        "half_life": (1.0, 1e6),
+        "warm_up": (2, 300),
+        "seed": (1, 1_000_000_000),
+    },
+    "rs_hash": {
+        "grids": (1, 100),
+        "cells": (2, 1_000),
+        "half_life": (1.0, 1e6),
+        "warm_up": (2, 300),
+        "seed": (1, 1_000_000_000),
+    },
 }
 _RECORDS = 1_000
 _STEP_NS = 3_600_000_000_000
@@ -196,6 +229,8 @@ _WARM_UPS: dict[str, Callable[[Any], int]] = {
     "jump": lambda options: options.window + options.warm_up,
     "adaptive_jump": lambda options: options.window + options.warm_up,
     "left_matrix_profile": lambda options: options.scale_records + 3 * options.window,
+    "sdo_stream": lambda options: max(options.warm_up, options.neighbours),
+    "window_knn": lambda options: max(options.warm_up, options.neighbours),
 }
 
 

@@ -31,8 +31,14 @@ class Layout:
 
 
 def zeros(fields: list[tuple[Any, ...]]) -> NDArray[Any]:
-    """Return one zeroed row of an aligned structured dtype."""
-    return np.zeros(1, np.dtype(fields, align=True))
+    """Return one zeroed row of an aligned structured dtype.
+
+    What is missing to a whole word at its end becomes a field: bytes of padding would differ from copy to copy.
+    """
+    last = np.dtype(fields, align=True)
+    end = max(offset + kind.itemsize for kind, offset, *_ in (last.fields or {}).values())
+    missing = last.itemsize - end
+    return np.zeros(1, np.dtype([*fields, ("unused", "u1", (missing,))] if missing else fields, align=True))
 
 
 def row(**values: float) -> NDArray[Any]:

@@ -10,12 +10,19 @@ from pynomaly.domain.detectors.description import DetectorDescription, OptionDes
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
 from pynomaly.domain.detectors.exceedance_rate import EXCEEDANCE_RATE
 from pynomaly.domain.detectors.half_space_trees import HALF_SPACE_TREES
+from pynomaly.domain.detectors.isolation_forest import ISOLATION_FOREST
 from pynomaly.domain.detectors.jump import JUMP
 from pynomaly.domain.detectors.left_matrix_profile import LEFT_MATRIX_PROFILE
+from pynomaly.domain.detectors.loda import LODA
+from pynomaly.domain.detectors.mahalanobis import MAHALANOBIS
+from pynomaly.domain.detectors.pca_residual import PCA_RESIDUAL
 from pynomaly.domain.detectors.relative_entropy import RELATIVE_ENTROPY
+from pynomaly.domain.detectors.rs_hash import RS_HASH
 from pynomaly.domain.detectors.running_range import RUNNING_RANGE
+from pynomaly.domain.detectors.sdo_stream import SDO_STREAM
 from pynomaly.domain.detectors.seam import Detector
 from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
+from pynomaly.domain.detectors.window_knn import WINDOW_KNN
 
 #: Every native detector of this distribution.
 NATIVE_DETECTORS: Final[dict[str, Detector]] = {
@@ -30,6 +37,13 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
         EXCEEDANCE_RATE,
         LEFT_MATRIX_PROFILE,
         HALF_SPACE_TREES,
+        LODA,
+        MAHALANOBIS,
+        PCA_RESIDUAL,
+        ISOLATION_FOREST,
+        WINDOW_KNN,
+        SDO_STREAM,
+        RS_HASH,
     )
 }
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, nan, sqrt
+from math import inf, nan
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.domain.detectors.magnitude import FLAT, bounded, learnable
+from pynomaly.domain.detectors.field_scale import UNIT_SD, learn_scale, scale_fields, standardised
 from pynomaly.domain.detectors.seam import Detector, Layout, rate, zeros
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
-
-_LEAST_SD = 1e-150  # scale of a field that was never anything but 0
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,12 @@ def _layout(options: HalfSpaceTreesOptions, fields: int) -> Layout:
     split = np.dtype([("threshold", "f8"), ("axis", "i8")])  # threshold in standard deviations from the mean
     state = zeros(
         [
-            ("mean", "f8", (fields,)),
-            ("variance", "f8", (fields,)),
-            ("sd", "f8", (fields,)),
-            ("count", "i8"),  # records learned
-            ("filled", "i8"),  # of them in the latest window
+            *scale_fields(fields),
+            ("filled", "i8"),  # records in the latest window
             ("leaf", leaf, shape),
         ]
     )
-    state["sd"] = 1.0
+    state["sd"] = UNIT_SD
     params = zeros(
         [
             ("window", "i8"),
@@ -132,9 +127,7 @@ def _leaves(state: Row, params: Row, x: NDArray[np.float64]) -> NDArray[np.int64
     All trees go down one level together: their steps do not wait for each other, nor do the leaves' cache misses
     (three times as fast as tree by tree).
     """
-    z = np.empty(len(x))
-    for axis in range(len(x)):
-        z[axis] = (bounded(x[axis]) - state.mean[axis]) / state.sd[axis]
+    z = standardised(state, x)
     trees, leaves = params.split.shape
     node = np.ones(trees, np.int64)
     first = 1
@@ -162,25 +155,13 @@ def score(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> floa
 def learn(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> None:  # noqa: ARG001
     """Count x in its leaves; at the end of a window make it the reference."""
     if params.scales:
-        _learn_scale(state, params, x)
+        learn_scale(state, x, params.rate, params.window)
     for tree, leaf in enumerate(_leaves(state, params, x)):
         state.leaf[tree, leaf].latest += 1
     state.count += 1
     state.filled += 1
     if state.filled == params.window:
         _adopt_window(state, params)
-
-
-@compiled
-def _learn_scale(state: Row, params: Row, x: NDArray[np.float64]) -> None:
-    weight = max(params.rate, 1.0 / (state.count + 1))
-    for axis in range(x.shape[0]):
-        deviation = bounded(x[axis]) - state.mean[axis]
-        if state.count >= params.window:
-            deviation = learnable(deviation, state.sd[axis], state.mean[axis])
-        state.mean[axis] += weight * deviation
-        state.variance[axis] = (1.0 - weight) * (state.variance[axis] + weight * deviation * deviation)
-        state.sd[axis] = max(sqrt(state.variance[axis]), FLAT * abs(state.mean[axis]), _LEAST_SD)
 
 
 @compiled
