@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from pynomaly.domain.detectors.ar_residual import AR_RESIDUAL
+from pynomaly.domain.detectors.bayesian_changepoint import BAYESIAN_CHANGEPOINT
+from pynomaly.domain.detectors.cadence import CADENCE
+from pynomaly.domain.detectors.cusum import CUSUM
 from pynomaly.domain.detectors.description import DetectorDescription, OptionDescription, describe
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE
 from pynomaly.domain.detectors.exceedance_rate import EXCEEDANCE_RATE
 from pynomaly.domain.detectors.half_space_trees import HALF_SPACE_TREES
+from pynomaly.domain.detectors.holt_winters import HOLT_WINTERS
 from pynomaly.domain.detectors.jump import JUMP
+from pynomaly.domain.detectors.kolmogorov_smirnov import KOLMOGOROV_SMIRNOV
 from pynomaly.domain.detectors.left_matrix_profile import LEFT_MATRIX_PROFILE
+from pynomaly.domain.detectors.page_hinkley import PAGE_HINKLEY
 from pynomaly.domain.detectors.relative_entropy import RELATIVE_ENTROPY
+from pynomaly.domain.detectors.robust_zscore import ROBUST_ZSCORE
 from pynomaly.domain.detectors.running_range import RUNNING_RANGE
 from pynomaly.domain.detectors.seam import Detector
 from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
@@ -27,6 +35,14 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
         EXCEEDANCE_RATE,
         LEFT_MATRIX_PROFILE,
         HALF_SPACE_TREES,
+        AR_RESIDUAL,
+        ROBUST_ZSCORE,
+        CUSUM,
+        PAGE_HINKLEY,
+        HOLT_WINTERS,
+        BAYESIAN_CHANGEPOINT,
+        KOLMOGOROV_SMIRNOV,
+        CADENCE,
     )
 }
 
