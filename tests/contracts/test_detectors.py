@@ -63,7 +63,7 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "seed": (1, 1_000_000_000),
     },
     "ar_residual": {
-        "order": (1, 32),
+        "order": (1, 16),
         "half_life": (100.0, 1e9),
         "error_half_life": (10.0, 1e9),
         "clip": (1.0, 100.0),
@@ -72,24 +72,24 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
     "robust_zscore": {
         "shortest_half_life": (5.0, 1e9),
         "longest_half_life": (5.0, 1e9),
-        "scales": (1, 5),
+        "scales": (1, 3),
         "of": ("differences", "values"),
         "clip": (1.0, 100.0),
         "warm_up": (3, 300),
     },
     "cusum": {
-        "drift": (0.0, 2.0),
+        "drift": (0.1, 2.0),
         "limit": (5.0, 1e6),
         "half_life": (10.0, 1e9),
         "clip": (1.0, 100.0),
         "warm_up": (2, 300),
     },
-    "page_hinkley": {"drift": (0.0, 2.0), "limit": (5.0, 1e6), "clip": (1.0, 100.0), "warm_up": (2, 300)},
+    "page_hinkley": {"drift": (0.1, 2.0), "limit": (5.0, 1e6), "clip": (1.0, 100.0), "warm_up": (2, 300)},
     "holt_winters": {
         "level_half_life": (1.0, 1e9),
         "trend_half_life": (1.0, 1e9),
         "damping": (0.0, 1.0),
-        "slots": (1, 96),
+        "slots": (1, 24),
         "period_s": (7_200.0, 604_800.0),
         "season_half_life": (1.0, 1e9),
         "error_half_life": (10.0, 1e9),
@@ -99,7 +99,7 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
     "bayesian_changepoint": {
         "expected_run": (2.0, 1e9),
         "recent": (1, 100),
-        "runs": (2, 64),
+        "runs": (2, 32),
         "memory": (10.0, 1e9),
         "half_life": (10.0, 1e9),
         "warm_up": (10, 300),
@@ -107,7 +107,7 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
     "kolmogorov_smirnov": {
         "short_half_life": (1.0, 1e6),
         "long_half_life": (1.0, 1e9),
-        "bins": (2, 64),
+        "bins": (2, 32),
         "warm_up": (2, 300),
     },
     "cadence": {

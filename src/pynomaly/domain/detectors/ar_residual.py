@@ -25,16 +25,16 @@ class ArResidualOptions(Options):
 
     Catches breaks of the dynamics: a value that does not follow from those before it, an oscillation that slips or
     changes its pace, a smooth curve with a kink, whether or not the value is ordinary in itself. Fails on changes that
-    build up slowly (each step is forecast from the last), on series without memory, where it is a z-score, and across
-    gaps between records, of which it does not know. Cost O(order^2), 8 * order * (order + 3) + 48 bytes a series.
+    build up slowly (each step is forecast from the last), on series without memory, where it is a z-score, right after
+    a spike, which the next forecasts are made from, and across gaps between records, of which it does not know. Cost O(order^2), 8 * order * (order + 3) + 48 bytes a series.
 
     The weights of the last ``order`` values, taken from an exponentially weighted mean, are learned by recursive least
     squares with exponential forgetting (Haykin, "Adaptive Filter Theory", 4th edition,
     2002, chapter 9). Deviations: an
-    error is learned, and the value kept for later forecasts, up to ``clip`` root mean squares, so that a spike neither
-    bends the weights nor echoes through the following forecasts; the covariance starts anew, the weights staying, when
-    forgetting has blown it up (covariance resetting: Goodwin and Sin, "Adaptive Filtering, Prediction and Control",
-    1984, section 3.3); a forecast stays within 10 standard deviations of the mean.
+    error is learned up to ``clip`` root mean squares, so that a spike does not bend the weights; the covariance starts
+    anew, the weights staying, when forgetting has blown it up (covariance resetting: Goodwin and Sin, "Adaptive
+    Filtering, Prediction and Control", 1984, section 3.3); values count, and forecasts lie, within 10 standard
+    deviations of the mean.
     """
 
     order: int = option(16, "values before that a forecast is made from", low=1, high=64)
@@ -88,22 +88,22 @@ def score(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: AR
 
 @compiled
 def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG001
-    """Learn the error of the forecast, and put x, as far as it is learned, before the values to forecast from."""
-    x, forecast, count = bounded(x), _forecast(state), state.count
-    error = winsorised(x - forecast, state.error_mean_square, count - 1, state.mean, params.clip)
+    """Learn the error of the forecast, and put x before the values to forecast from."""
+    x, count = bounded(x), state.count
+    error = winsorised(x - _forecast(state), state.error_mean_square, count - 1, state.mean, params.clip)
     sd = sqrt(state.variance)
     if count > len(state.recent) and sd > FLAT * abs(state.mean):
         error_sds = min(max(error / sd, -_FARTHEST_ERROR), _FARTHEST_ERROR)
         _learn_weights(state, 1.0 - params.rate, error_sds, sd)
     if count > 0:
         state.error_mean_square = moved_mean_square(state.error_mean_square, share_of(params.error_rate, count), error)
+    for age in range(len(state.recent) - 1, 0, -1):
+        state.recent[age] = state.recent[age - 1]
     deviation = winsorised(x - state.mean, state.variance, count, state.mean, _FARTHEST)
+    state.recent[0] = state.mean + deviation
     state.count += 1
     share = share_of(params.rate, state.count)
     state.mean, state.variance = moved_moments(state.mean, state.variance, share, deviation)
-    for age in range(len(state.recent) - 1, 0, -1):
-        state.recent[age] = state.recent[age - 1]
-    state.recent[0] = forecast + error
 
 
 @compiled

@@ -28,7 +28,7 @@ _LEAST_PROBABILITY = 1e-12  # that a run or a score tells from 0
 class BayesianChangepointOptions(Options):
     """Bayesian online changepoint detection: evidence that the regime of some records ago has ended.
 
-    Catches lasting changes of level or spread, sharp ones within some records, together with how sure that is. Fails
+    Catches lasting changes of level or spread, a clear one within ten records. Fails
     on series that wander, where a change is always going on, on changes slower than a few dozen records, and by intent
     on single spikes. Cost O(runs), 40 bytes for each run and 24 more a series.
 
@@ -44,7 +44,7 @@ class BayesianChangepointOptions(Options):
     """
 
     expected_run: float = option(500.0, "records between two changes, on average", low=2.0, high=1e9)
-    recent: int = option(10, "records within which a change is news", low=1, high=1_000)
+    recent: int = option(30, "records within which a change is news", low=1, high=1_000)
     runs: int = option(32, "run lengths that are kept apart", low=2, high=256)
     memory: float = option(500.0, "records that the mean and variance of a run are learned from", low=10.0, high=1e9)
     half_life: float = option(2000.0, "records after which one counts half in the prior", low=1.0, high=1e9)
