@@ -96,10 +96,20 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "clip": (1.0, 100.0),
         "warm_up": (2, 300),
     },
+    "oneshot_stl": {
+        "smoothness": (0.1, 1e6),
+        "iterations": (1, 5),
+        "slots": (1, 24),
+        "period_s": (7_200.0, 604_800.0),
+        "season_half_life": (1.0, 1e9),
+        "error_half_life": (10.0, 1e9),
+        "clip": (1.0, 100.0),
+        "warm_up": (2, 300),
+    },
     "bayesian_changepoint": {
         "expected_run": (2.0, 1e9),
         "recent": (1, 100),
-        "runs": (2, 32),
+        "runs": (2, 16),
         "memory": (10.0, 1e9),
         "half_life": (10.0, 1e9),
         "warm_up": (10, 300),
@@ -118,9 +128,9 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
 }
 _CLOCKED = {"seasonal_slot", "cadence"}
-_CLOCKED_IN_PART = {"holt_winters"}
+_CLOCKED_IN_PART = {"holt_winters", "oneshot_stl"}
 #: Detectors that forecast, and thus expect what they may never have seen.
-_EXTRAPOLATING = {"ar_residual", "robust_zscore", "holt_winters"}
+_EXTRAPOLATING = {"ar_residual", "robust_zscore", "holt_winters", "oneshot_stl"}
 _RECORDS = 1_000
 _STEP_NS = 3_600_000_000_000
 _START_NS = 1_700_000_000_000_000_000

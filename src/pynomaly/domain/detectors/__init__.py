@@ -16,6 +16,7 @@ from pynomaly.domain.detectors.holt_winters import HOLT_WINTERS
 from pynomaly.domain.detectors.jump import JUMP
 from pynomaly.domain.detectors.kolmogorov_smirnov import KOLMOGOROV_SMIRNOV
 from pynomaly.domain.detectors.left_matrix_profile import LEFT_MATRIX_PROFILE
+from pynomaly.domain.detectors.oneshot_stl import ONESHOT_STL
 from pynomaly.domain.detectors.page_hinkley import PAGE_HINKLEY
 from pynomaly.domain.detectors.relative_entropy import RELATIVE_ENTROPY
 from pynomaly.domain.detectors.robust_zscore import ROBUST_ZSCORE
@@ -40,6 +41,7 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
         CUSUM,
         PAGE_HINKLEY,
         HOLT_WINTERS,
+        ONESHOT_STL,
         BAYESIAN_CHANGEPOINT,
         KOLMOGOROV_SMIRNOV,
         CADENCE,

@@ -26,13 +26,13 @@ class ArResidualOptions(Options):
     Catches breaks of the dynamics: a value that does not follow from those before it, an oscillation that slips or
     changes its pace, a smooth curve with a kink, whether or not the value is ordinary in itself. Fails on changes that
     build up slowly (each step is forecast from the last), on series without memory, where it is a z-score, right after
-    a spike, which the next forecasts are made from, and across gaps between records, of which it does not know. Cost O(order^2), 8 * order * (order + 3) + 48 bytes a series.
+    a spike, which the next forecasts are made from, and across gaps between records, of which it does not know. Cost
+    O(order^2), 8 * order * (order + 3) + 32 bytes a series.
 
     The weights of the last ``order`` values, taken from an exponentially weighted mean, are learned by recursive least
-    squares with exponential forgetting (Haykin, "Adaptive Filter Theory", 4th edition,
-    2002, chapter 9). Deviations: an
-    error is learned up to ``clip`` root mean squares, so that a spike does not bend the weights; the covariance starts
-    anew, the weights staying, when forgetting has blown it up (covariance resetting: Goodwin and Sin, "Adaptive
+    squares with exponential forgetting (Haykin, "Adaptive Filter Theory", 4th edition, 2002, chapter 9). Deviations:
+    an error is learned up to ``clip`` root mean squares, so that a spike does not bend the weights; the covariance
+    starts anew, the weights staying, when forgetting has blown it up (covariance resetting: Goodwin and Sin, "Adaptive
     Filtering, Prediction and Control", 1984, section 3.3); values count, and forecasts lie, within 10 standard
     deviations of the mean.
     """
@@ -112,21 +112,22 @@ def _learn_weights(state: Row, kept: float, error: float, sd: float) -> None:
 
     Columns are added up side by side, not one inner product after another: their sums do not wait for each other.
     """
-    order = len(state.recent)
+    order, per_sd = len(state.recent), 1.0 / sd
     for weight in range(order):
         state.gain[weight] = 0.0
     for age in range(order):
-        y = (state.recent[age] - state.mean) / sd
+        y = (state.recent[age] - state.mean) * per_sd
         for weight in range(order):
             state.gain[weight] += state.covariance[age, weight] * y
     power = kept
     for age in range(order):
-        power += state.gain[age] * (state.recent[age] - state.mean) / sd
+        power += state.gain[age] * (state.recent[age] - state.mean) * per_sd
+    told, grown = 1.0 / power, 1.0 / kept
     for age in range(order):
-        state.weight[age] += state.gain[age] * (error / power)
+        state.weight[age] += state.gain[age] * (error * told)
         for weight in range(order):
-            told = state.gain[age] * state.gain[weight] / power
-            state.covariance[age, weight] = (state.covariance[age, weight] - told) / kept
+            shrink = state.gain[age] * state.gain[weight] * told
+            state.covariance[age, weight] = (state.covariance[age, weight] - shrink) * grown
     _renew_covariance(state, power >= kept)
 
 

@@ -45,7 +45,7 @@ class BayesianChangepointOptions(Options):
 
     expected_run: float = option(500.0, "records between two changes, on average", low=2.0, high=1e9)
     recent: int = option(30, "records within which a change is news", low=1, high=1_000)
-    runs: int = option(32, "run lengths that are kept apart", low=2, high=256)
+    runs: int = option(16, "run lengths that are kept apart", low=2, high=256)
     memory: float = option(500.0, "records that the mean and variance of a run are learned from", low=10.0, high=1e9)
     half_life: float = option(2000.0, "records after which one counts half in the prior", low=1.0, high=1e9)
     warm_up: int = option(100, "records of a series before its first score", low=10, high=1_000_000)
