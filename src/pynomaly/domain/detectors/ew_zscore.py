@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import nan, sqrt
 
 from pynomaly.domain.detectors.magnitude import bounded, deviations, learnable
+from pynomaly.domain.detectors.moments import moved_moments, share_of
 from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
@@ -50,9 +51,8 @@ def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG
     if state.count >= params.warm_up:
         deviation = learnable(deviation, sqrt(state.variance), state.mean)
     state.count += 1
-    weight = max(params.rate, 1.0 / state.count)
-    state.mean += weight * deviation
-    state.variance = (1.0 - weight) * (state.variance + weight * deviation * deviation)
+    share = share_of(params.rate, state.count)
+    state.mean, state.variance = moved_moments(state.mean, state.variance, share, deviation)
 
 
 @compiled

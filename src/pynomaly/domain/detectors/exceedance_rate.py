@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import nan, sqrt
 
 from pynomaly.domain.detectors.magnitude import bounded, clipped, deviations
+from pynomaly.domain.detectors.moments import moved_moments, share_of
 from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
@@ -65,9 +66,8 @@ def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG
         state.share = _share(state, params, x)
         deviation = clipped(deviation, sqrt(state.variance), state.mean, _FARTHEST_LEARNED)
     state.count += 1
-    weight = max(params.long_rate, 1.0 / state.count)
-    state.mean += weight * deviation
-    state.variance = (1.0 - weight) * (state.variance + weight * deviation * deviation)
+    share = share_of(params.long_rate, state.count)
+    state.mean, state.variance = moved_moments(state.mean, state.variance, share, deviation)
 
 
 EXCEEDANCE_RATE = Detector("exceedance_rate", ExceedanceRateOptions, _layout, score, learn)

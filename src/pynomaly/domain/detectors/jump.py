@@ -7,6 +7,7 @@ from math import nan, sqrt
 from typing import Any
 
 from pynomaly.domain.detectors.magnitude import bounded
+from pynomaly.domain.detectors.moments import moved_mean_square, share_of
 from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.median import lower_median
@@ -82,8 +83,7 @@ def _learn_distance(state: Row, params: Row, distance: float) -> None:
     if state.distances >= params.warm_up:
         distance = min(distance, params.clip * sqrt(state.mean_square))
     state.distances += 1
-    weight = max(params.rate, 1.0 / state.distances)
-    state.mean_square += weight * (distance * distance - state.mean_square)
+    state.mean_square = moved_mean_square(state.mean_square, share_of(params.rate, state.distances), distance)
 
 
 @compiled

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, nan, sqrt
+from math import log, nan
 
-from pynomaly.domain.detectors.magnitude import FLAT, bounded, learnable
-from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
+from pynomaly.domain.detectors.histogram_pair import bin_of, learn, pair_layout
+from pynomaly.domain.detectors.moments import share_of
+from pynomaly.domain.detectors.seam import Detector, Layout
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
@@ -36,37 +37,7 @@ class RelativeEntropyOptions(Options):
 
 
 def _layout(options: RelativeEntropyOptions, _fields: int) -> Layout:
-    shares = (options.bins,)
-    state = zeros(
-        [("mean", "f8"), ("variance", "f8"), ("count", "i8"), ("short", "f8", shares), ("long", "f8", shares)]
-    )
-    params = row(
-        short_rate=rate(options.short_half_life), long_rate=rate(options.long_half_life), warm_up=options.warm_up
-    )
-    return Layout(state, params)
-
-
-@compiled
-def _weight(at_least: float, count: int) -> float:
-    """Return the weight of a record that follows ``count`` others: at first they all count the same."""
-    return max(at_least, 1.0 / (count + 1))
-
-
-@compiled
-def _deviation(state: Row, x: float) -> float:
-    deviation = bounded(x) - state.mean
-    return deviation if state.count < 2 else learnable(deviation, sqrt(state.variance), state.mean)
-
-
-@compiled
-def _bin(state: Row, params: Row, x: float) -> int:
-    """Return the bin of a value, standardised with itself in mean and variance."""
-    deviation, weight = _deviation(state, x), _weight(params.long_rate, state.count)
-    sd = sqrt((1.0 - weight) * (state.variance + weight * deviation * deviation))
-    left = (1.0 - weight) * deviation
-    z = left / sd if sd > FLAT * abs(state.mean) else 0.0
-    bins = len(state.long)
-    return min(int((z / (1.0 + abs(z)) + 1.0) * 0.5 * bins), bins - 1)
+    return pair_layout(options.short_half_life, options.long_half_life, options.bins, options.warm_up)
 
 
 @compiled
@@ -74,8 +45,8 @@ def score(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: AR
     """Return KL(short || long) [nats], x counted in both; NaN until warm."""
     if state.count < params.warm_up:
         return nan
-    own = _bin(state, params, x)
-    short, long = _weight(params.short_rate, state.count), _weight(params.long_rate, state.count)
+    own = bin_of(state, params, x)
+    short, long = share_of(params.short_rate, state.count + 1), share_of(params.long_rate, state.count + 1)
     divergence = 0.0
     for index in range(len(state.long)):
         recent = (1.0 - short) * state.short[index] + (short if index == own else 0.0)
@@ -83,22 +54,6 @@ def score(state: Row, params: Row, x: float, time_ns: int) -> float:  # noqa: AR
             usual = (1.0 - long) * state.long[index] + (long if index == own else 0.0)
             divergence += recent * log(recent / (usual + _LEAST_SHARE))
     return max(divergence, 0.0)
-
-
-@compiled
-def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG001
-    """Count x in both histograms and move mean and variance towards it."""
-    own = _bin(state, params, x)
-    short, long = _weight(params.short_rate, state.count), _weight(params.long_rate, state.count)
-    for index in range(len(state.long)):
-        state.short[index] *= 1.0 - short
-        state.long[index] *= 1.0 - long
-    state.short[own] += short
-    state.long[own] += long
-    deviation = _deviation(state, x)
-    state.mean += long * deviation
-    state.variance = (1.0 - long) * (state.variance + long * deviation * deviation)
-    state.count += 1
 
 
 RELATIVE_ENTROPY = Detector("relative_entropy", RelativeEntropyOptions, _layout, score, learn)

@@ -8,11 +8,11 @@ from math import nan, sqrt
 import numpy as np
 
 from pynomaly.domain.detectors.magnitude import bounded, deviations, learnable
+from pynomaly.domain.detectors.moments import moved_mean_square, moved_moments, share_of
 from pynomaly.domain.detectors.seam import Detector, Layout, rate, row, zeros
+from pynomaly.domain.detectors.season import season_params, slot_at
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
-
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,8 @@ class SeasonalSlotOptions(Options):
 def _layout(options: SeasonalSlotOptions, _fields: int) -> Layout:
     slot = np.dtype([("mean", "f8"), ("variance", "f8"), ("count", "i8")], align=True)
     fields = [("slot", slot, (options.slots,)), ("residual_variance", "f8"), ("residual_count", "i8")]
-    period_ns = round(options.period_s * _NS_PER_S)
     params = row(
-        period_ns=period_ns,
-        slot_ns=-(-period_ns // options.slots),  # rounded up, so that the last slot ends with the season
-        offset_ns=round(options.utc_offset_s * _NS_PER_S),
+        **season_params(options.period_s, options.slots, options.utc_offset_s),
         rate=rate(options.half_life),
         floor=float(options.floor),
         residual_rate=rate(options.residual_half_life),
@@ -58,7 +55,7 @@ def _layout(options: SeasonalSlotOptions, _fields: int) -> Layout:
 
 @compiled
 def _slot(state: Row, params: Row, time_ns: int) -> Row:
-    return state.slot[(time_ns + params.offset_ns) % params.period_ns // params.slot_ns]
+    return state.slot[slot_at(time_ns, params.period_ns, params.slot_ns, params.offset_ns)]
 
 
 @compiled
@@ -87,16 +84,15 @@ def learn(state: Row, params: Row, x: float, time_ns: int) -> None:
     if slot.count > 0:
         _learn_residual(state, params, deviation)
     slot.count += 1
-    weight = max(params.rate, 1.0 / slot.count)
-    slot.mean += weight * deviation
-    slot.variance = (1.0 - weight) * (slot.variance + weight * deviation * deviation)
+    share = share_of(params.rate, slot.count)
+    slot.mean, slot.variance = moved_moments(slot.mean, slot.variance, share, deviation)
 
 
 @compiled
 def _learn_residual(state: Row, params: Row, deviation: float) -> None:
     state.residual_count += 1
-    weight = max(params.residual_rate, 1.0 / state.residual_count)
-    state.residual_variance += weight * (deviation * deviation - state.residual_variance)
+    share = share_of(params.residual_rate, state.residual_count)
+    state.residual_variance = moved_mean_square(state.residual_variance, share, deviation)
 
 
 @compiled
