@@ -20,7 +20,7 @@ class PlainMoments:
 
     def __init__(self, half_life: float, clip: float = inf) -> None:
         self.count = 0
-        self._rate = 1 - 0.5 ** (1 / half_life)
+        self.rate = 1 - 0.5 ** (1 / half_life)
         self._clip = clip
         self._learned: list[float] = []
         self._weight = np.zeros(0)
@@ -52,13 +52,13 @@ class PlainMoments:
         """Return a distance in standard deviations; of a series that never moved 0 or 10."""
         return in_scales(distance, self.sd, self.mean if level is None else level)
 
-    def learn(self, x: float) -> None:
-        """Learn a value, or the nearest within the clip."""
+    def learn(self, x: float, known: int | None = None) -> None:
+        """Learn a value, or the nearest within the clip once five are known; ``known`` where the count was changed."""
         mean, sd = self.mean, self.sd
-        if self.count >= 5 and sd > 1e-12 * abs(mean):
+        if (self.count if known is None else known) >= 5 and sd > 1e-12 * abs(mean):
             x = min(max(x, mean - self._clip * sd), mean + self._clip * sd)
         self.count += 1
-        share = max(self._rate, 1 / self.count)
+        share = max(self.rate, 1 / self.count)
         self._learned.append(x)
         self._weight = np.append(self._weight * (1 - share), share)
 

@@ -13,6 +13,16 @@ from oracles.plain_moments import PlainMoments
 from pynomaly.domain.detectors.robust_zscore import ROBUST_ZSCORE, RobustZScoreOptions
 
 
+def _learn(moments: PlainMoments, value: float, clip: float) -> None:
+    """Learn a value; the count, which ends at the mean's span, loses a sixteenth if the value is clipped."""
+    count = min(moments.count + 1, max(int(1 / moments.rate) + 1, 16))
+    has_scale = moments.count >= 5 and moments.sd > 1e-12 * abs(moments.mean)
+    if has_scale and abs(value - moments.mean) > clip * moments.sd:
+        count -= count // 16
+    moments.count, known = count - 1, moments.count
+    moments.learn(value, known)
+
+
 def _plain_scores(values: NDArray[np.float64], options: RobustZScoreOptions) -> list[float]:
     middle = sqrt(options.shortest_half_life * options.longest_half_life)
     half_lives = (options.shortest_half_life, middle, options.longest_half_life)
@@ -25,7 +35,7 @@ def _plain_scores(values: NDArray[np.float64], options: RobustZScoreOptions) -> 
         scores.append(max(distances) if i >= options.warm_up else nan)
         if i > 0 or options.of == "values":
             for moments in every:
-                moments.learn(value)
+                _learn(moments, value, options.clip)
         previous = x
     return scores
 

@@ -13,6 +13,8 @@ from pynomaly.domain.detectors.seam import Detector, Layout, rate, zeros
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
+_LEAST_COUNT = 16  # of records in a mean that has to move; a clipped one takes off that part of the count
+
 
 @dataclass(frozen=True)
 class RobustZScoreOptions(Options):
@@ -20,16 +22,17 @@ class RobustZScoreOptions(Options):
 
     Catches spikes and level shifts, right after others too, because an outlier hardly widens the scale; short
     half-lives see what is strange after the last minutes, long ones what is strange after the last day. Of differences
-    it catches sudden steps of series that wander. Fails on slow drifts and inside a season as `ew_zscore` does, and
-    adopts a lasting shift later than that (of 10 standard deviations: in about a third of each half-life). Cost
-    O(scales), 24 bytes for each and 16 more a series.
+    it catches sudden steps of series that wander. Fails on slow drifts and inside a season as `ew_zscore` does, and on
+    a burst of outliers that goes on: after some dozen records in a row it is the new normal. Cost O(scales), 24 bytes
+    for each and 16 more a series.
 
     Means and variances are learned with bounded influence: a deviation counts up to ``clip`` standard deviations, as
     Huber's psi does (Annals of Mathematical Statistics 1964, "Robust estimation of a location parameter"; recursive
     with exponential weights: Gelper, Fried and Croux, Journal of Forecasting 2010, "Robust forecasting with
     exponential and Holt-Winters smoothing", section 3). Deviations: the scale is the root mean square of what is
-    learned, without a factor for consistency, which the calibrator takes out; the first 5 records count whole.
-    Half-lives are spaced by equal factors.
+    learned, without a factor for consistency, which the calibrator takes out; the first 5 records count whole; each
+    clipped record takes a sixteenth off the count of records that a mean rests on (down to 15), so that a shift which
+    lasts is adopted in tens of records whatever the half-life. Half-lives are spaced by equal factors.
     """
 
     shortest_half_life: float = option(30.0, "records after which a record counts half, fastest", low=1.0, high=1e9)
@@ -96,10 +99,13 @@ def learn(state: Row, params: Row, x: float, time_ns: int) -> None:  # noqa: ARG
 
 @compiled
 def _learn_moments(moments: Row, rate: float, value: float, clip: float) -> None:
-    deviation = winsorised(value - moments.mean, moments.variance, moments.count, moments.mean, clip)
-    moments.count += 1
+    deviation = value - moments.mean
+    learned = winsorised(deviation, moments.variance, moments.count, moments.mean, clip)
+    moments.count = min(moments.count + 1, max(int(1.0 / rate) + 1, _LEAST_COUNT))
+    if learned != deviation:
+        moments.count -= moments.count // _LEAST_COUNT
     share = share_of(rate, moments.count)
-    moments.mean, moments.variance = moved_moments(moments.mean, moments.variance, share, deviation)
+    moments.mean, moments.variance = moved_moments(moments.mean, moments.variance, share, learned)
 
 
 @compiled
