@@ -21,6 +21,7 @@ from pynomaly.domain.state import StateImage, pack, unpack
 _Floats = NDArray[np.float64]
 
 #: A low and a high value of every option; kept where 1,000 records tell the difference and memory stays small.
+#: A detector is compiled anew for every shape of its state: where the default is large already, it is the high end.
 _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
     "ew_zscore": {"half_life": (1.0, 1e9), "warm_up": (2, 300)},
     "running_range": {
@@ -72,8 +73,8 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "seed": (1, 1_000_000_000),
     },
     "loda": {
-        "lines": (1, 200),
-        "bins": (2, 64),
+        "lines": (1, 100),
+        "bins": (2, 16),
         "half_life": (1.0, 1e6),
         "warm_up": (2, 300),
         "seed": (1, 1_000_000_000),
@@ -81,16 +82,16 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
     "mahalanobis": {"half_life": (1.0, 1e9), "ridge": (1e-9, 1.0), "warm_up": (2, 300)},
     "pca_residual": {"rank": (1, 100), "half_life": (1.0, 1e9), "warm_up": (2, 300)},
     "isolation_forest": {
-        "trees": (1, 50),
-        "depth": (1, 7),
+        "trees": (1, 32),
+        "depth": (1, 5),
         "leaf_records": (1, 200),
         "half_life": (1.0, 1e6),
         "warm_up": (2, 300),
         "seed": (1, 1_000_000_000),
     },
-    "window_knn": {"neighbours": (1, 100), "window": (100, 2_000), "half_life": (1.0, 1e9), "warm_up": (2, 300)},
+    "window_knn": {"neighbours": (1, 100), "window": (100, 500), "half_life": (1.0, 1e9), "warm_up": (2, 300)},
     "sdo_stream": {
-        "observers": (30, 300),
+        "observers": (30, 100),
         "neighbours": (1, 12),
         "idle_ratio": (0.0, 0.6),
         "half_life": (1.0, 1e6),
@@ -98,8 +99,8 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "seed": (1, 1_000_000_000),
     },
     "rs_hash": {
-        "grids": (1, 100),
-        "cells": (2, 1_000),
+        "grids": (1, 50),
+        "cells": (2, 128),
         "half_life": (1.0, 1e6),
         "warm_up": (2, 300),
         "seed": (1, 1_000_000_000),

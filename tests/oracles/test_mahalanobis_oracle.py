@@ -18,10 +18,11 @@ def _plain_scores(values: NDArray[np.float64], options: MahalanobisOptions) -> l
     for n, row in enumerate(values):
         z = scales.z(row)
         given.append(sqrt(z @ np.linalg.solve(covariance, z)) if n >= options.warm_up else nan)
-        z, share = np.clip(z, -10, 10), scales.share(first=fields + 1)
+        share = scales.share(first=fields + 1)
+        scales.learn(row)
+        z = np.clip(scales.z(row), -10, 10)
         covariance = (1 - share) * covariance + share * np.outer(z, z)
         covariance[n % fields, n % fields] += options.ridge * (1 - (1 - share) ** fields)
-        scales.learn(row)
     return given
 
 

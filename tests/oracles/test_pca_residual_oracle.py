@@ -28,13 +28,14 @@ def _plain_scores(values: NDArray[np.float64], options: PcaResidualOptions) -> l
     for n, row in enumerate(values):
         z = scales.z(row)
         given.append(_index(components, mean_q, z) if n >= options.warm_up else nan)
-        left, share = np.clip(z, -10, 10), scales.share(first=2)
+        share = scales.share(first=2)
+        scales.learn(row)
+        left = np.clip(scales.z(row), -10, 10)
         for i, v in enumerate(components):
             moved = (1 - share) * v + share * left * (left @ v) / np.linalg.norm(v)
             components[i] = moved
             left = left - (left @ moved) * moved / (moved @ moved)
         mean_q = (1 - share) * mean_q + share * float(left @ left)
-        scales.learn(row)
     return given
 
 

@@ -60,21 +60,20 @@ def score(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> floa
 
 @compiled
 def learn(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> None:  # noqa: ARG001
-    """Move the covariance towards the square of x, and the mean towards x."""
+    """Move the mean towards x, and the covariance towards the square of its deviation from it."""
+    fields = len(x)
+    weight, ridged = max(params.rate, 1.0 / (state.count + fields + 1)), state.count % fields
+    learn_scale(state, x, params.rate, params.warm_up)
+    state.count += 1
     z = standardised(state, x)
     limited(z)
-    fields = len(z)
-    weight = max(params.rate, 1.0 / (state.count + fields + 1))
     _scale(state.factor, sqrt(1.0 - weight))
     for axis in range(fields):
         z[axis] *= sqrt(weight)
     _add_square(state.factor, z, 0)
-    axis = state.count % fields
     z[:] = 0.0
-    z[axis] = sqrt(params.ridge * (1.0 - (1.0 - weight) ** fields))
-    _add_square(state.factor, z, axis)
-    learn_scale(state, x, params.rate, params.warm_up)
-    state.count += 1
+    z[ridged] = sqrt(params.ridge * (1.0 - (1.0 - weight) ** fields))
+    _add_square(state.factor, z, ridged)
 
 
 @compiled

@@ -52,11 +52,12 @@ def score(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> floa
 @compiled
 def learn(state: Row, params: Row, x: NDArray[np.float64], time_ns: int) -> None:  # noqa: ARG001
     """Move components, mean and deviations towards x."""
-    z = standardised(state, x)
-    limited(z)
-    learn_subspace(state, z, max(params.rate, 1.0 / (state.count + 2)))
+    weight = max(params.rate, 1.0 / (state.count + 2))
     learn_scale(state, x, params.rate, params.warm_up)
     state.count += 1
+    z = standardised(state, x)
+    limited(z)
+    learn_subspace(state, z, weight)
 
 
 PCA_RESIDUAL = Detector("pca_residual", PcaResidualOptions, _layout, score, learn, takes_vector=True)

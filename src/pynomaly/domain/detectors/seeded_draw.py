@@ -23,7 +23,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 def uniforms(seed: int, *shape: int) -> NDArray[np.float64]:
     """Draw numbers from (0, 1), all multiples of 2^-54."""
     raw = np.asarray(np.random.PCG64(seed).random_raw(int(np.prod(shape))), np.uint64).reshape(shape)
-    return np.asarray(((raw >> np.uint64(11)) + 0.5) * _UNIT, np.float64)
+    return ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * _UNIT
 
 
 def normals(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
