@@ -32,7 +32,8 @@ class Run:
     @property
     def contenders(self) -> list[dict[str, Any]]:
         """The entry under test first, baselines last."""
-        return list(self.document["contenders"])
+        entries = self.document["contenders"]
+        return [{**entry, "tested": number == 0} for number, entry in enumerate(entries)]
 
 
 def main() -> int:
@@ -107,7 +108,7 @@ def _nab_row(one: dict[str, Any]) -> list[str]:
 
 
 _ALERT_COLUMNS: Final = (
-    "windows found", "false alerts", "precision", "recall", "F1", "delay, median / p90 [records]", "false alerts",
+    "windows found", "false alerts", "precision", "recall", "F1", "delay, median / p90 [records]", "false alert rate",
 )  # fmt: skip
 
 
@@ -170,9 +171,8 @@ def _table(columns: Sequence[str], rows: Iterator[list[str]] | map[list[str]]) -
 
 
 def _name(one: dict[str, Any]) -> str:
-    return (
-        f"`{one['name']}`" if one["sees"] == "values" and one["name"].islower() and "_" in one["name"] else one["name"]
-    )
+    """Return a contender's name in a table: what is under test stands in the command above it, in full."""
+    return "**under test**" if one["tested"] else str(one["name"])
 
 
 def _number(number: float | None, digits: int) -> str:
