@@ -12,6 +12,7 @@ the traffic stops and the verifier looks, from the topics and files alone:
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -167,6 +168,8 @@ class Soak:
         """Kill all processes, at a random moment after a checkpoint that was not there before."""
         self._flow.await_new_epoch(self._jobs[0], "shaken")
         time.sleep(self._random.uniform(0.0, 1.5))
+        for job in self._jobs:
+            job.ask_to_stop(signal.SIGKILL)  # all at once: whoever outlives another process of its cluster says so
         for job in self._jobs:
             assert job.kill().code == -9, job.err
             _assert_quiet(job.err)
