@@ -24,7 +24,7 @@ def test_the_policy_alone_alerts_as_the_engine_does(seed: int) -> None:
     )
     plan = plan_of(_CONTENDER.spec(("value",), has_clock=False)).scoring
     assert set(judgement.level.tolist()) == {0, 1, 2}
-    np.testing.assert_array_equal(policy_judge()(judgement.evidence, plan), judgement.level)
+    np.testing.assert_array_equal(policy_judge()(judgement.evidence, plan.common), judgement.level)
 
 
 def test_ranking_and_alert_scores() -> None:

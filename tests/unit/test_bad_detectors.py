@@ -19,7 +19,7 @@ BAD_DETECTORS: list[tuple[str, Tree, list[str]]] = [
         with_(detectors=["ew_zscor", {"detector": "isolation"}]),
         [
             f"detectors[0]: must be one of {NAMES} (did you mean ew_zscore?), was 'ew_zscor'",
-            f"detectors[1].detector: must be one of {NAMES}, was 'isolation'",
+            f"detectors[1].detector: must be one of {NAMES} (did you mean isolation_forest?), was 'isolation'",
         ],
     ),
     (
