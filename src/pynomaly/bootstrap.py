@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import assert_never
@@ -226,7 +226,7 @@ def _parts(spec: FlowSpec, columns: dict[str, int], calls: CallLedger | None) ->
 
 def _part(placed: PlacedPart, columns: dict[str, int], alert: AlertSpec, calls: CallLedger | None) -> Part:
     fields = tuple(columns[name] for name in placed.fields)
-    spec, policy = placed.spec, placed.own_policy
+    spec, channel = placed.spec, placed.own_channel
     match spec:
         case NativePart():
             return Part(
@@ -238,7 +238,8 @@ def _part(placed: PlacedPart, columns: dict[str, int], alert: AlertSpec, calls: 
                 spec.minimum_absolute,
                 spec.minimum_relative,
                 spec.guard,
-                None if policy is None else alert.own_policy(policy),
+                None if channel is None else replace(channel, policy=alert.own_policy(channel.policy)),
+                placed.facet,
             )
         case RiverPart() | PyodPart():
             return Part(placed.name, AdaptedSource(_adapted(spec, placed.fields, calls)), fields, spec.calibration)

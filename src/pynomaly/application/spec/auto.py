@@ -45,7 +45,8 @@ class AutoPart(PartSpec):  # noqa: D101 - what it is stands with its options
 
     def _part(self, member: Member) -> PartSpec:
         section = NATIVE_PARTS[member.detector.name]
-        calibration = {"calibration": self.calibration} if member.detector.scale == "raw" else {}
+        is_given = "calibration" in self.model_fields_set and member.detector.scale == "raw"
+        calibration = {"calibration": self.calibration} if is_given else {}
         return section.model_validate(
             {
                 "detector": member.detector.name,

@@ -70,7 +70,7 @@ def parts_of(detectors: Detectors, record: RecordSpec, window: Window) -> tuple[
 
 def reach(parts: Sequence[PlacedPart], combine: CombinationOptions) -> float:
     """Return the highest evidence of the parts: together, or without a bound of a part that alerts by itself."""
-    if any(part.own_policy is not None for part in parts):
+    if any(part.own_channel is not None for part in parts):
         return math.inf
     return len(parts) * combine.cap
 

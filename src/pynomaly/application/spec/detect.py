@@ -11,8 +11,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pynomaly.application.spec.option import from_options, to_options
 from pynomaly.application.spec.section import Name, NonNegative, ReadBy, Section
-from pynomaly.domain.alert_policy import AlertPolicyOptions
 from pynomaly.domain.calibration import CalibrationOptions
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors import Detector
 from pynomaly.domain.detectors.auto import AlertDefaults
 from pynomaly.domain.learning_guard import GuardOptions
@@ -70,6 +70,11 @@ class PartSpec(Section):
         """Whether one part sees all fields together."""
         return True
 
+    @property
+    def facets(self) -> tuple[str, ...]:
+        """Names of its scores, where it has several."""
+        return ()
+
     def stands_for(self, *, has_clock: bool) -> tuple[PartSpec, ...]:  # noqa: ARG002 - bundles ask
         """Return what is scored: itself, or the members of a bundle."""
         return (self,)
@@ -113,6 +118,11 @@ class NativePart(PartSpec):
         return self.native.takes_vector
 
     @property
+    def facets(self) -> tuple[str, ...]:
+        """Names of its scores, where it has several."""
+        return self.native.facets
+
+    @property
     def options(self) -> Options:
         """The detector's own options."""
         return to_options(self.native.options, self)
@@ -122,6 +132,13 @@ class NativePart(PartSpec):
     def _knows_an_expected_value(cls, given: ValueT, info: ValidationInfo) -> ValueT:
         if cls.native.expect is None and not cls._is_default(given, info):
             raise ValueError(f"must be left out: {cls.native.name} expects no value to deviate from")
+        return given
+
+    @field_validator("guard")
+    @classmethod
+    def _has_one_score(cls, given: GuardOptions | None) -> GuardOptions | None:
+        if given is not None and cls.native.facets:
+            raise ValueError(f"must be left out: {cls.native.name} has several scores, each with its own calibration")
         return given
 
     @field_validator("calibration")
@@ -208,17 +225,20 @@ class PlacedPart:
         Number of the entry in `detectors`.
     spec
         The entry, or the member of a bundle that the entry names.
+    facet
+        Which of the detector's scores it is; those after the first share its state.
     """
 
     name: str
     fields: tuple[str, ...]
     entry: int
     spec: PartSpec
+    facet: int = 0
 
     @property
-    def own_policy(self) -> AlertPolicyOptions | None:
+    def own_channel(self) -> Channel | None:
         """How it alerts by itself; None: it adds to the common evidence."""
-        return self.spec.native.policy if isinstance(self.spec, NativePart) else None
+        return self.spec.native.channel if isinstance(self.spec, NativePart) else None
 
 
 def place_parts(
@@ -231,7 +251,8 @@ def place_parts(
 
 def _placed(entry: int, spec: PartSpec, known_fields: tuple[str, ...]) -> Iterator[PlacedPart]:
     names = spec.fields or known_fields
-    if spec.takes_vector or len(names) == 1:
-        yield PlacedPart(spec.title, names, entry, spec)
-    else:
-        yield from (PlacedPart(f"{spec.title}:{name}", (name,), entry, spec) for name in names)
+    facets = [f".{facet}" for facet in spec.facets] or [""]
+    for seen in [names] if spec.takes_vector else [(name,) for name in names]:
+        field = "" if len(seen) == len(names) else f":{seen[0]}"
+        for number, facet in enumerate(facets):
+            yield PlacedPart(f"{spec.title}{facet}{field}", seen, entry, spec, number)
