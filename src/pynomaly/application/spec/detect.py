@@ -75,11 +75,15 @@ class PartSpec(Section):
         """Names of its scores, where it has several."""
         return ()
 
-    def stands_for(self, *, has_clock: bool) -> tuple[PartSpec, ...]:  # noqa: ARG002 - bundles ask
-        """Return what is scored: itself, or the members of a bundle."""
+    def field_count(self, known: tuple[str, ...]) -> int:
+        """Return how many fields it looks at, of those that a flow knows."""
+        return len(self.fields or known)
+
+    def stands_for(self, fields: int, *, has_clock: bool) -> tuple[PartSpec, ...]:  # noqa: ARG002 - bundles ask
+        """Return what is scored of so many fields: itself, or the members of a bundle."""
         return (self,)
 
-    def alert_defaults(self, *, has_clock: bool) -> AlertDefaults:  # noqa: ARG002 - bundles ask
+    def alert_defaults(self, fields: int, *, has_clock: bool) -> AlertDefaults:  # noqa: ARG002 - bundles ask
         """Return the alert levels that suit it."""
         return AlertDefaults()
 
@@ -245,8 +249,12 @@ def place_parts(
     detectors: tuple[PartSpec, ...], known_fields: tuple[str, ...], *, has_clock: bool
 ) -> tuple[PlacedPart, ...]:
     """Return the parts of a flow in the order in which their severities stand in an outcome."""
-    specs = ((entry, spec) for entry, given in enumerate(detectors) for spec in given.stands_for(has_clock=has_clock))
-    return tuple(part for entry, spec in specs for part in _placed(entry, spec, known_fields))
+    return tuple(
+        part
+        for entry, given in enumerate(detectors)
+        for spec in given.stands_for(given.field_count(known_fields), has_clock=has_clock)
+        for part in _placed(entry, spec, known_fields)
+    )
 
 
 def _placed(entry: int, spec: PartSpec, known_fields: tuple[str, ...]) -> Iterator[PlacedPart]:

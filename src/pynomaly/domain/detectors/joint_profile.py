@@ -29,6 +29,8 @@ _FARTHEST_LEARNED: Final = 4.0  # of them learned at once
 _LEAST_SD: Final = 0.01  # as a ratio of the range so far
 _FEW_VALUES: Final = 4  # distinct ones of a flag
 _FARTHEST_FIELDS: Final = 3  # whose mean distance from the usual is a facet
+#: Its scores stay high for as long as an incident lasts, so that the bar rises by more after an alert.
+_POLICY: Final = AlertPolicyOptions(bump=9.6, sampling_slope=0.5)
 
 
 @dataclass(frozen=True)
@@ -253,5 +255,5 @@ JOINT_PROFILE = Detector(
     takes_vector=True,
     facets=(*(f"window_{window}" for window in _WINDOWS), "farthest", "level"),
     calibration=CalibrationOptions(warm_up=250, gate=2.0),
-    channel=Channel(policy=AlertPolicyOptions(sampling_slope=5.0)),
+    channel=Channel(policy=_POLICY, weight=0.4, ranked=2.5),
 )

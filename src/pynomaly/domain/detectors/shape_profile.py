@@ -110,7 +110,7 @@ def _moments(state: Row, value: np.float32, window: int) -> tuple[float, float]:
     for age in range(window - 1):
         total += float(state.value[state.newest + age])
     mean = total / window
-    squares = (value - mean) ** 2
+    squares = (float(value) - mean) ** 2
     for age in range(window - 1):
         squares += (state.value[state.newest + age] - mean) ** 2
     return mean, squares
@@ -303,5 +303,5 @@ SHAPE_PROFILE = Detector(
     learn,
     facets=("short", "half", "period", "pattern", "forecast"),
     calibration=CalibrationOptions(gate=2.0),
-    channel=Channel(policy=AlertPolicyOptions(sampling_slope=5.0), weight=0.4, ranked=5.0),
+    channel=Channel(policy=AlertPolicyOptions(sampling_slope=5.0), weight=0.1, ranked=20.0),
 )
