@@ -63,29 +63,9 @@ class Plugin:
         return described(detector.name, options, "raw", takes_vector=sees_all, bytes_per_series=None)
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenPlugin:
-    """A detector on offer that cannot be used, and what is wrong with it."""
-
-    name: str
-    problem: str
-
-
 def plugin_names() -> tuple[str, ...]:
-    """Name the detectors that installed distributions offer for this seam, sorted; none is imported."""
-    return tuple(sorted({entry.name for entry in _entries() if entry.group == GROUP}))
-
-
-def plugins() -> tuple[Plugin | BrokenPlugin, ...]:
-    """Import all detectors on offer, in the order of their names; one that is not fit for use hides no other."""
-    return tuple(_tried(name) for name in sorted({entry.name for entry in _entries()}))
-
-
-def _tried(name: str) -> Plugin | BrokenPlugin:
-    try:
-        return find_plugin(name) or BrokenPlugin(name, "must still be there, was taken away while it was read")
-    except ConfigError as error:
-        return BrokenPlugin(name, "; ".join(problem.rule for problem in error.problems))
+    """Name the detectors that installed distributions offer, for any seam, sorted; none is imported."""
+    return tuple(sorted({entry.name for entry in _entries()}))
 
 
 def find_plugin(name: str) -> Plugin | None:

@@ -18,7 +18,8 @@ _ADAPTED = "Detectors of River and PyOD run too: `river: <class>` or `pyod: <cla
 
 def list_detectors(as_json: AsJson = False) -> None:
     """List the detectors that flows can name, those of installed plug-ins included."""
-    from pynomaly.application.plugin import Plugin, plugins
+    from pynomaly.application.plugin import Plugin
+    from pynomaly.application.spec.plugin_part import plugins
     from pynomaly.domain.detectors import describe_all
     from pynomaly.presentation.cli.result import print_json, print_rich
 
@@ -55,17 +56,19 @@ def show_detector(
 
 
 def _find(name: str) -> tuple[DetectorDescription, str]:
-    from pynomaly.application.plugin import find_plugin, plugin_names
+    from pynomaly.application.plugin import plugin_names
     from pynomaly.application.spec.complaint import one_of
+    from pynomaly.application.spec.plugin_part import plugin_part
     from pynomaly.domain.detectors import describe_all
     from pynomaly.domain.error import ConfigError, Problem
 
     by_name = {one.name: one for one in describe_all()}
     if name in by_name:
         return by_name[name], _OURS
-    plugin = find_plugin(name)
-    if plugin is None:
+    part = plugin_part(name)
+    if part is None or part.plugin is None:
         raise ConfigError(Problem("NAME", f"{one_of(name, (*by_name, *plugin_names()))}, was {name!r}"))
+    plugin = part.plugin
     return plugin.describe(), plugin.origin
 
 
