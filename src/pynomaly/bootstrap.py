@@ -16,7 +16,7 @@ from pynomaly.application.output import Encode, Output
 from pynomaly.application.ports import Message, MessageSink, RecordSource
 from pynomaly.application.repartition import CopySink
 from pynomaly.application.spec.alert import AlertSpec
-from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
+from pynomaly.application.spec.detect import AdaptedDetectorPart, NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.repartition import routed_record
@@ -241,14 +241,20 @@ def _part(placed: PlacedPart, columns: dict[str, int], alert: AlertSpec, calls: 
                 None if channel is None else replace(channel, policy=alert.own_policy(channel.policy)),
                 placed.facet,
             )
-        case RiverPart() | PyodPart():
+        case AdaptedDetectorPart() | RiverPart() | PyodPart():
             return Part(placed.name, AdaptedSource(_adapted(spec, placed.fields, calls)), fields, spec.calibration)
         case _:
-            raise TypeError(f"part {placed.name} must be native, of River or of PyOD, was {type(spec).__name__}")
+            raise TypeError(f"part {placed.name} must be native, adapted or of a library, was {type(spec).__name__}")
 
 
-def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLedger | None) -> AdaptedPartFactory:
+def _adapted(
+    spec: AdaptedDetectorPart | RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLedger | None
+) -> AdaptedPartFactory:
     match spec:
+        case AdaptedDetectorPart():
+            from pynomaly.infrastructure.adapted.plugin_part import plugin_part  # noqa: PLC0415 - a plug-in's part
+
+            return plugin_part(spec.adapted, spec.options, fields, spec.plugin, calls)
         case RiverPart():
             from pynomaly.infrastructure.adapted.river_part import river_part  # noqa: PLC0415 - imports River
 

@@ -16,10 +16,10 @@ LEARN_ALONE = "detectors of other libraries learn on their own, out of the guard
 BAD_DETECTORS: list[tuple[str, Tree, list[str]]] = [
     (
         "unknown detector",
-        with_(detectors=["ew_zscor", {"detector": "isolation"}]),
+        with_(detectors=["ew_zscor", {"detector": "zebra"}]),
         [
             f"detectors[0]: must be one of {NAMES} (did you mean ew_zscore?), was 'ew_zscor'",
-            f"detectors[1].detector: must be one of {NAMES} (did you mean isolation_forest?), was 'isolation'",
+            f"detectors[1].detector: must be one of {NAMES}, was 'zebra'",
         ],
     ),
     (

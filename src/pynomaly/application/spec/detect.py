@@ -1,4 +1,4 @@
-"""The detectors of a flow: native ones, and those of River and PyOD."""
+"""The detectors of a flow: native ones, adapted ones of other distributions, and those of River and PyOD."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Annotated, ClassVar, Final, Literal, TypeVar, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pynomaly.application.plugin import Plugin
 from pynomaly.application.spec.option import from_options, to_options
 from pynomaly.application.spec.section import Name, NonNegative, ReadBy, Section
+from pynomaly.domain.adapted import AdaptedDetector
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors import Detector
@@ -47,6 +49,9 @@ def _read_listed(given: object) -> Listed:
 
 class PartSpec(Section):
     """What every entry of `detectors` can say."""
+
+    plugin: ClassVar[Plugin | None] = None
+    """Where the detector comes from, if another distribution brought it under a name."""
 
     name: Annotated[PartName | None, Field(alias="as")] = None
     """Name of the part in alerts; by default the detector's."""
@@ -163,12 +168,45 @@ class NativePart(PartSpec):
 
 
 class AdaptedPartSpec(PartSpec):
-    """A detector of another library, which scores batches in Python and learns on its own."""
+    """A detector that scores batches in Python and learns on its own."""
 
     absent: ClassVar = {
         "guard": "detectors of other libraries learn on their own, out of the guard's reach",
         **dict.fromkeys(_DEVIATION, "detectors of other libraries expect no value to deviate from"),
     }
+
+
+class AdaptedDetectorPart(AdaptedPartSpec):
+    """An adapted detector with a name of its own; subclasses add its options as further keys."""
+
+    adapted: ClassVar[AdaptedDetector]
+
+    detector: str
+    """Which detector."""
+
+    @property
+    def detects_with(self) -> str:
+        """What the detector is called where it comes from."""
+        return self.detector
+
+    @property
+    def takes_vector(self) -> bool:
+        """Whether one part sees all fields together."""
+        return self.adapted.takes_vector
+
+    @property
+    def options(self) -> Options:
+        """The detector's own options."""
+        return to_options(self.adapted.options, self)
+
+    @model_validator(mode="after")
+    def _options_agree(self) -> AdaptedDetectorPart:
+        _ = self.options
+        return self
+
+
+class LibraryPart(AdaptedPartSpec):
+    """A detector of another library, by the name of its class."""
 
     params: dict[str, Annotated[Argument, ReadBy(_read_argument, Argument)]] = Field(
         default_factory=dict[str, Argument]
@@ -176,7 +214,7 @@ class AdaptedPartSpec(PartSpec):
     """Arguments of the detector's class, by its own names."""
 
 
-class RiverPart(AdaptedPartSpec):
+class RiverPart(LibraryPart):
     """A detector of `river.anomaly`: one model for each series, which learns record by record."""
 
     river: ClassName
@@ -188,7 +226,7 @@ class RiverPart(AdaptedPartSpec):
         return self.river
 
 
-class PyodPart(AdaptedPartSpec):
+class PyodPart(LibraryPart):
     """A detector of PyOD, fitted again and again on the last records while the one before it goes on scoring."""
 
     pyod: ClassName

@@ -156,6 +156,9 @@ class FlowSpec(Section):
             decides["by_series"] = self.source.by_series
         if self.dedupe is not None:  # a flow without it has the fingerprint that it had before there was such a key
             decides["dedupe"] = self.dedupe.model_dump(mode="json")
+        plugins = {spec.detects_with: spec.plugin.origin for spec in self._scored if spec.plugin is not None}
+        if plugins:
+            decides["plugins"] = plugins
         text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -33,7 +33,7 @@ class AutoOptions(Options):
     own: see `adaptive_jump`. The preset `kpi` is `jump` alone, for business and web metrics by the minute.
 
     More than three fields are looked at ``together``, by `joint` alone (see `joint_profile`): the noise of parts that
-    look at every field would add up. Its horizon is 200 records in tier `light`, 1,000 in `standard`, 2,000 in `deep`.
+    look at every field would add up. Its horizon is 256 records in tier `light`, 1,000 in `standard`, 2,000 in `deep`.
 
     Catches spikes, dips, shifts, bursts, silence in the values, odd times and odd shapes. Fails on slow drifts, and on
     series shorter than a few hundred records, of which it says nothing. Without a clock a `watch` alert takes evidence
@@ -78,7 +78,7 @@ class AlertDefaults:
 
 NAME: Final = "auto"
 _MOST_FIELDS_APART: Final = 3
-_JOINT_HORIZON: Final = {"light": 200, "standard": 1_000, "deep": 2_000}
+_JOINT_HORIZON: Final = {"light": 256, "standard": 1_000, "deep": 2_000}
 
 
 def members(options: AutoOptions, fields: int, *, has_clock: bool) -> tuple[Member, ...]:

@@ -22,7 +22,6 @@ from pynomaly.domain.option import Options, option
 _WINDOWS: Final = (8, 32, 64, 128)
 _LONGEST: Final = _WINDOWS[-1]
 _FAR, _LEVEL = len(_WINDOWS), len(_WINDOWS) + 1  # facets after those of the windows
-_WINDOWS_BEFORE_SCORE: Final = 3
 _NEAREST_LAG: Final = 32  # records; what lies nearer is the same event
 _FARTHEST: Final = 100.0  # standard deviations told apart
 _FARTHEST_LEARNED: Final = 4.0  # of them learned at once
@@ -52,12 +51,12 @@ class JointProfileOptions(Options):
     and one lag a record is summed anew, so that rounding errors live no longer than four horizons.
 
     Fields are standardised by exponentially weighted mean and deviation, the latter at least a hundredth of the range
-    so far, so that a constant field has a scale at its first move; each deviation is learned up to 4 of them, and
-    compared as sign(z) * log(1 + |z|) for z up to 100. A field that has shown at most 4 distinct values is a flag, a
-    command or constant: it counts ``quiet`` times as much.
+    so far (what lies beyond 100 deviations extends it no further), so that a constant field has a scale at its first
+    move; each deviation is learned up to 4 of them, and compared as sign(z) * log(1 + |z|) for z up to 100. A field
+    that has shown at most 4 distinct values is a flag, a command or constant: it counts ``quiet`` times as much.
     """
 
-    horizon: int = option(1_000, "records back to the farthest window", low=150, high=100_000)
+    horizon: int = option(1_000, "records back to the farthest window", low=256, high=100_000)
     scale_records: int = option(300, "records that the first scale is taken from", low=10, high=1_000_000)
     scale_half_life: float = option(2_800.0, "records after which a record counts half in the scale", low=10, high=1e9)
     level_half_life: float = option(5.2, "records after which a record counts half in the level", low=1, high=1e6)
@@ -132,7 +131,7 @@ def score(state: Row, params: Row, x: NDArray[np.float64], time_ns: int, scores:
     for number in range(len(_WINDOWS)):
         window = _WINDOWS[number]
         first, last = max(window, _NEAREST_LAG), min(params.horizon, state.filled + 1 - window)
-        if state.filled < _WINDOWS_BEFORE_SCORE * window or last < first:
+        if state.filled < window + 2 * first:
             continue
         moved = _moved(state, number, entering[first : last + 1], first)
         scores[number] = sqrt(least(moved) / window)
@@ -223,9 +222,10 @@ def _learn_scale(state: Row, params: Row, x: NDArray[np.float64]) -> None:
         value = bounded(x[axis])
         if state.count == 0:
             state.lowest[axis] = state.highest[axis] = value
-        state.lowest[axis] = min(state.lowest[axis], value)
-        state.highest[axis] = max(state.highest[axis], value)
         deviation = value - state.mean[axis]
+        seen = state.mean[axis] + winsorised(deviation, state.variance[axis], state.count, state.mean[axis], _FARTHEST)
+        state.lowest[axis] = min(state.lowest[axis], seen)
+        state.highest[axis] = max(state.highest[axis], seen)
         if state.count >= params.scale_records:
             deviation = winsorised(deviation, state.variance[axis], state.count, state.mean[axis], _FARTHEST_LEARNED)
         state.mean[axis], state.variance[axis] = moved_moments(state.mean[axis], state.variance[axis], share, deviation)

@@ -15,6 +15,7 @@ from pynomaly.domain.detectors import ar_residual
 from pynomaly.domain.detectors.ar_residual import ArResidualOptions
 from pynomaly.domain.detectors.lags import ROOM, least, move_to_room, whole_words
 from pynomaly.domain.detectors.magnitude import FLAT, bounded
+from pynomaly.domain.detectors.moments import winsorised
 from pynomaly.domain.detectors.seam import Detector, Layout, row, zeros
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
@@ -26,7 +27,6 @@ _USUAL_PERIOD: Final = 125  # of a series whose autocorrelation has no peak
 _LAGS: Final = 300  # of the autocorrelation
 _FIRST_LAG: Final = 3
 _WINDOWS: Final = 3
-_WINDOWS_BEFORE_SCORE: Final = 3
 _PATTERN, _FORECASTED = _WINDOWS, _WINDOWS + 1  # facets after those of the windows
 _FORECAST: Final = ArResidualOptions()
 _FARTHEST: Final = 20.0  # standard deviations told apart
@@ -45,7 +45,7 @@ class ShapeProfileOptions(Options):
     level without a shape, and says nothing before ``period_records`` records. Cost O(horizon), about 1.5 us at 2,000,
     and once O(horizon * period) when the period is told; 33 * horizon + 4,000 bytes a series.
 
-    Four scores: after its mean is taken from each window, the root mean squared difference to the nearest earlier one,
+    Five scores: after its mean is taken from each window, the root mean squared difference to the nearest earlier one,
     at 8 records (`short`), half a period (`half`) and a period (`period`); and at a period with the deviation divided
     out as well (`pattern`), where 0.1 standard deviations of the series are added to that of each window, so that flat
     stretches do not turn noise into shapes. A window meets none that overlaps it.
@@ -57,11 +57,12 @@ class ShapeProfileOptions(Options):
     record is summed anew, so that rounding errors live no longer than the horizon. The period is the lag, from 4 to
     299 records, at which the autocorrelation of the first ``period_records`` records has its highest peak, within 8 to
     200; 125 where there is none. Those records also give the scale, once for all: values count up to 20 of their
-    standard deviations. A series that begins constant takes both from the first record on that differs.
+    standard deviations. A series that begins constant has both from the first record on that differs. The fifth score
+    (`forecast`) is that of `ar_residual`, whose moments these are.
     """
 
     horizon: int = option(2_000, "records back to the farthest window", low=400, high=100_000)
-    period_records: int = option(2_000, "records that tell scale and period", low=300, high=1_000_000)
+    period_records: int = option(2_000, "records that tell scale and period", low=600, high=1_000_000)
 
 
 def _layout(options: ShapeProfileOptions, _fields: int) -> Layout:
@@ -71,8 +72,6 @@ def _layout(options: ShapeProfileOptions, _fields: int) -> Layout:
         [
             ("rows", "i8"),
             ("first", "f8"),  # what values are relative to
-            ("total", "f8"),
-            ("squares", "f8"),
             ("center", "f8"),  # of the values, once the scale is known
             ("scale", "f8"),  # 0 before
             ("filled", "i8"),  # records in the buffer
@@ -94,13 +93,14 @@ def _layout(options: ShapeProfileOptions, _fields: int) -> Layout:
 
 @compiled
 def _scaled(state: Row, x: float) -> np.float32:
-    value = (_relative(state, x) - state.center) / state.scale
-    return np.float32(min(max(value, -_FARTHEST), _FARTHEST))
+    return np.float32(min(max((bounded(x) - state.center) / state.scale, -_FARTHEST), _FARTHEST))
 
 
 @compiled
 def _relative(state: Row, x: float) -> float:
-    return min(max(bounded(x) - state.first, -_LARGEST), _LARGEST)
+    """Return x relative to the first value and within 20 standard deviations of the values before, once there are."""
+    deviation = winsorised(bounded(x) - state.mean, state.variance, state.count, state.mean, _FARTHEST)
+    return min(max(state.mean + deviation - state.first, -_LARGEST), _LARGEST)
 
 
 @compiled
@@ -146,16 +146,14 @@ def _take_deviations(squares: Any, spreads: Any, spread: np.float32, window: np.
 
 @compiled
 def score(state: Row, params: Row, x: float, time_ns: int, scores: Any) -> None:
-    """Write the distances, NaN until scale and period are known, and the error of the forecast."""
-    scores[:] = nan
+    """Write the distances, NaN before ``period_records`` and 0 without a scale, and the error of the forecast."""
+    scores[:] = nan if state.rows < params.period_records else 0.0
     scores[_FORECASTED] = ar_residual.score(state, params, x, time_ns)
     if state.scale == 0.0:
         return
     value = _scaled(state, x)
     for number in range(_WINDOWS):
         window = state.window[number]
-        if state.filled < _WINDOWS_BEFORE_SCORE * window:
-            continue
         mean, spread = _moments(state, value, window)
         last = min(params.horizon, state.filled + 1 - window)
         ends = slice(state.newest - 1 + window, state.newest + last)
@@ -177,7 +175,6 @@ def score(state: Row, params: Row, x: float, time_ns: int, scores: Any) -> None:
 @compiled
 def learn(state: Row, params: Row, x: float, time_ns: int) -> None:
     """Take x into the forecast, and into the distances of all lags or first into scale and period."""
-    ar_residual.learn(state, params, x, time_ns)
     if state.rows == 0:
         state.first = bounded(x)
     state.rows += 1
@@ -185,8 +182,11 @@ def learn(state: Row, params: Row, x: float, time_ns: int) -> None:
         _make_room(state)
     if state.scale > 0.0:
         _learn_shape(state, params, _scaled(state, x))
+        ar_residual.learn(state, params, x, time_ns)
     else:
-        _learn_period(state, params, _relative(state, x))
+        value = _relative(state, x)
+        ar_residual.learn(state, params, x, time_ns)
+        _learn_period(state, params, value)
 
 
 @compiled
@@ -209,8 +209,6 @@ def _learn_shape(state: Row, params: Row, value: np.float32) -> None:
 
 @compiled
 def _learn_period(state: Row, params: Row, value: float) -> None:
-    state.total += value
-    state.squares += value * value
     _push(state, params, np.float32(value))
     for lag in range(min(_LAGS + 1, state.filled)):
         state.lagged[lag] += value * float(state.value[state.newest + lag])
@@ -228,13 +226,13 @@ def _push(state: Row, params: Row, value: np.float32) -> None:
 @compiled
 def _fix_scale_and_period(state: Row, params: Row) -> None:
     """Fix both, and bring what the buffer holds to that scale; wait on while the series is constant."""
-    mean = state.total / state.rows
-    variance = state.squares / state.rows - mean * mean
-    if not variance > FLAT * mean * mean:
+    sd = sqrt(state.variance)
+    if sd <= FLAT * abs(state.mean):
         return
-    state.center, state.scale = mean, sqrt(variance)
+    state.center, state.scale = state.mean, sd
+    mean = state.mean - state.first
     for index in range(state.newest, state.newest + state.filled):
-        value = (float(state.value[index]) - mean) / state.scale
+        value = (float(state.value[index]) - mean) / sd
         state.value[index] = min(max(value, -_FARTHEST), _FARTHEST)
     period = _period(state, mean)
     state.window[0], state.window[1], state.window[2] = _SHORT, max(period // 2, _SHORTEST_HALF), period
