@@ -92,7 +92,7 @@ _CASES = [
     _river("ADWIN", 1, grace_period=5, clock=8),
     _river("KSWIN", 1, window_size=30, stat_size=10),
     _river("PageHinkley", 1, min_instances=10, mode="down"),
-    _river("LODA", 2, (Step("StandardScaler"), Step("MaxAbsScaler")), n_random_cuts=5, n_bins=8),
+    _river("LODA", 2, (Step("StandardScaler"), Step("MaxAbsScaler", {"window_size": 20})), n_random_cuts=5, n_bins=8),
     _river("HalfSpaceTrees", 2, (Step("MinMaxScaler", {"window_size": 30}),), n_trees=5, height=4, window_size=20),
     _river("OneClassSVM", 2, (Step("Normalizer", {"order": 1}),)),
     _river("PredictiveAnomalyDetection", 2, (Step("AdaptiveStandardScaler"),), warmup_period=8),

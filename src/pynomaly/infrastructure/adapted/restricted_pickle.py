@@ -69,13 +69,17 @@ ALLOWED_GLOBALS: Final = frozenset(
         ("river.stats.iqr", "IQR"),
         ("river.stats.maximum", "AbsMax"),
         ("river.stats.maximum", "Max"),
+        ("river.stats.maximum", "RollingAbsMax"),
+        ("river.stats.maximum", "RollingMax"),
         ("river.stats.mean", "Mean"),
         ("river.stats.minimum", "Min"),
+        ("river.stats.minimum", "RollingMin"),
         ("river.stats.quantile", "Quantile"),
         ("river.stats.var", "Var"),
         ("river.tree.padded", "PaddedBranch"),
         ("river.tree.padded", "PaddedLeaf"),
         ("river.utils.rolling", "Rolling"),
+        ("river.utils.sorted_window", "SortedWindow"),
     }
 )
 

@@ -47,7 +47,7 @@ from pynomaly.infrastructure.adapted.river_drift import (
     page_hinkley_statistic,
     updated,
 )
-from pynomaly.infrastructure.adapted.river_steps import Step, learned, new_steps, transformed
+from pynomaly.infrastructure.adapted.river_steps import Step, check_steps, learned, new_steps, transformed
 
 _FLOOR = 2.0**-53
 
@@ -184,9 +184,9 @@ def check_river(name: str, params: Mapping[str, object], fields: tuple[str, ...]
         raise ConfigError(*(Problem("params", f"must be among {', '.join(known)}, was {param!r}") for param in unknown))
     if kind.takes_one_field and len(fields) != 1:
         raise ConfigError(Problem("fields", f"must be one field, was {len(fields)}: it sees a single value"))
-    transformers = new_steps(steps)
+    check_steps(steps)
     try:
-        chain = (*transformers, cls(**params))
+        chain = (*new_steps(steps), cls(**params))
         for value in (0.0, 1.0):
             learn(kind, chain, fields, [value] * len(fields))
         with contextlib.suppress(ArithmeticError):

@@ -50,14 +50,20 @@ _REFUSED: Final = {
 
 
 def new_steps(steps: Sequence[Step]) -> list[Any]:
-    """Return transformers that have learned nothing.
+    """Return transformers that have learned nothing."""
+    return [step_class(step.name)(**step.params) for step in steps]
+
+
+def check_steps(steps: Sequence[Step]) -> None:
+    """Check every transformer and its arguments by making it and feeding two records.
 
     Raises
     ------
     ConfigError
-        When one is unknown or unfit, or its arguments do not fit, naming it by its place.
+        Naming it by its place, and saying which names or parameters exist.
     """
-    return [_new_step(place, step) for place, step in enumerate(steps)]
+    for place, step in enumerate(steps):
+        _check_step(f"preprocessing[{place}]", step)
 
 
 def transformed(transformers: Sequence[Any], fields: tuple[str, ...], values: list[float]) -> list[float]:
@@ -86,20 +92,19 @@ def step_class(name: str) -> type[Any]:
     return found
 
 
-def _new_step(place: int, step: Step) -> Any:
-    path, params = f"preprocessing[{place}]", json_params(step.params)
+def _check_step(path: str, step: Step) -> None:
     if step.name not in RIVER_STEPS:
         reason = f"; {_REFUSED[step.name]}" if step.name in _REFUSED else ""
-        raise ConfigError(
-            Problem(f"{path}.step", f"must be one of {', '.join(RIVER_STEPS)}, was {step.name!r}{reason}")
-        )
-    cls = step_class(step.name)
-    known = list(inspect.signature(cls).parameters)
+        rule = f"must be one of {', '.join(RIVER_STEPS)}, was {step.name!r}{reason}"
+        raise ConfigError(Problem(f"{path}.step", rule))
+    known, params = list(inspect.signature(step_class(step.name)).parameters), json_params(step.params)
     unknown = [param for param in params if param not in known]
     if unknown:
         raise ConfigError(Problem(f"{path}.params", f"must be among {', '.join(known)}, was {unknown[0]!r}"))
     try:
-        return cls(**params)
-    except Exception as error:  # noqa: BLE001 - constructors raise what they like
+        transformers = new_steps([step])
+        for value in (1.0, 2.0):
+            learned(transformers, ("value",), [value])
+    except Exception as error:  # noqa: BLE001 - River checks nothing, so a bad value fails anywhere inside
         text = f"must suit River's {step.name}, was {params!r} ({type(error).__name__}: {error})"
         raise ConfigError(Problem(f"{path}.params", text)) from None
