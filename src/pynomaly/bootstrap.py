@@ -257,8 +257,10 @@ def _adapted(
             return plugin_part(spec.adapted, spec.options, fields, spec.plugin, calls)
         case RiverPart():
             from pynomaly.infrastructure.adapted.river_part import river_part  # noqa: PLC0415 - imports River
+            from pynomaly.infrastructure.adapted.river_steps import Step  # noqa: PLC0415
 
-            return river_part(spec.river, spec.params, fields, calls)
+            steps = tuple(Step(step.step, step.params) for step in spec.preprocessing)
+            return river_part(spec.river, spec.params, fields, steps, calls)
         case PyodPart():
             from pynomaly.infrastructure.adapted.pyod_part import pyod_part  # noqa: PLC0415 - imports PyOD
 

@@ -59,6 +59,15 @@ BAD_DETECTORS: list[tuple[str, Tree, list[str]]] = [
         ],
     ),
     (
+        "steps before a detector that say too little or too much",
+        with_(detectors=[{"river": "LODA", "preprocessing": [{"params": {}}, "Min Max", {"step": "A", "window": 3}]}]),
+        [
+            "detectors[0].preprocessing[0].step: must be given",
+            "detectors[0].preprocessing[1].step: must match ^[A-Za-z][A-Za-z0-9_]*$, was 'Min Max'",
+            "detectors[0].preprocessing[2].window: must be a known key: one of step, params",
+        ],
+    ),
+    (
         "what some native detectors cannot do",
         with_(
             detectors=[

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeVar, cast
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from pynomaly.application.plugin import Plugin
 from pynomaly.application.spec.option import from_options, to_options
@@ -45,6 +52,9 @@ def _read_listed(given: object) -> Listed:
     if len(scalars) < len(entries):
         raise ValueError("must be text, a number, true, false, null, or a list or mapping of such")
     return tuple(scalars) if isinstance(given, list | tuple) else scalars[0]
+
+
+Arguments = dict[str, Annotated[Argument, ReadBy(_read_argument, Argument)]]
 
 
 class PartSpec(Section):
@@ -208,22 +218,43 @@ class AdaptedDetectorPart(AdaptedPartSpec):
 class LibraryPart(AdaptedPartSpec):
     """A detector of another library, by the name of its class."""
 
-    params: dict[str, Annotated[Argument, ReadBy(_read_argument, Argument)]] = Field(
-        default_factory=dict[str, Argument]
-    )
+    params: Arguments = Field(default_factory=dict[str, Argument])
     """Arguments of the detector's class, by its own names."""
 
 
+class StepSpec(Section):
+    """A transformer of `river.preprocessing`, which sees a record before the detector does."""
+
+    step: ClassName
+    """Name of the class, such as StandardScaler."""
+    params: Arguments = Field(default_factory=dict[str, Argument])
+    """Its arguments, by its own names."""
+
+
+def _read_step(given: object) -> StepSpec:
+    return StepSpec.model_validate({"step": given} if isinstance(given, str) else given)
+
+
 class RiverPart(LibraryPart):
-    """A detector of `river.anomaly`: one model for each series, which learns record by record."""
+    """A detector of `river.anomaly` or `river.drift`: one model for each series, which learns record by record."""
 
     river: ClassName
     """Name of the class, such as HalfSpaceTrees."""
+    preprocessing: Annotated[
+        tuple[Annotated[StepSpec, ReadBy(_read_step, ClassName | StepSpec)], ...], Field(max_length=20)
+    ] = ()
+    """Transformers of `river.preprocessing` that records go through first, in this order: names, or mappings."""
 
     @property
     def detects_with(self) -> str:
         """What the detector is called where it comes from."""
         return self.river
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_were_steps(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out that there are none: such a flow keeps the fingerprint under which its state is saved."""
+        written: dict[str, object] = write(self)
+        return written if self.preprocessing else {key: written[key] for key in written if key != "preprocessing"}
 
 
 class PyodPart(LibraryPart):

@@ -19,6 +19,7 @@ from pynomaly.application.spec.detect import (
     PlacedPart,
     PyodPart,
     RiverPart,
+    StepSpec,
 )
 from pynomaly.domain.calibration import calibrator_layout
 from pynomaly.domain.option import Options
@@ -43,6 +44,8 @@ def explain_entry(parts: list[PlacedPart], unit: str) -> Iterator[str]:
         yield from (f"  {rule}" for rule in _rules(spec, unit))
     if spec.plugin is not None:
         yield f"  It comes from {spec.plugin.distribution} {spec.plugin.version}."
+    if isinstance(spec, RiverPart) and spec.preprocessing:
+        yield f"  Records go through {', then '.join(_step(step) for step in spec.preprocessing)} first."
     if isinstance(spec, LibraryPart) and spec.params:
         yield f"  Its arguments are {_arguments(spec.params)}."
     yield f"  {_memory(parts)}"
@@ -100,6 +103,10 @@ def _rules(spec: NativePart, unit: str) -> Iterator[str]:
         guard = spec.guard
         kept = f"{unit[:-1]} of severity {guard.severity:g} or more is not learned"
         yield f"A {kept}, for at most {guard.patience:,} in a row: then it is the new normal."
+
+
+def _step(step: StepSpec) -> str:
+    return f"{step.step}({_arguments(step.params)})"
 
 
 def _arguments(params: Mapping[str, object]) -> str:
