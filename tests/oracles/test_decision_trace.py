@@ -65,10 +65,10 @@ def _judged(plan: ScoringPlan, slot: NDArray[np.int64], time_ns: NDArray[np.int6
     nothing, external = np.zeros(len(slot), np.uint8), np.empty((len(slot), 0))
     rows = ScoredRows(np.arange(len(slot)), time_ns, slot, nothing, values, external, [])
     outcomes = Scoring(plan, kernel).process(slot, nothing, time_ns, values, external, series)
-    return _Judged(slot, outcomes, tuple(_traces(plan, Scoring(plan, kernel), rows)))
+    return _Judged(slot, outcomes, tuple(_traces(Scoring(plan, kernel), rows)))
 
 
-def _traces(plan: ScoringPlan, scoring: Scoring, rows: ScoredRows) -> Iterator[DecisionTrace]:
+def _traces(scoring: Scoring, rows: ScoredRows) -> Iterator[DecisionTrace]:
     """Take every decision apart; batches of 7 let most records have others of their batch before them."""
     cached = cache(LIBRARY.entry)
     for start in range(0, len(rows.slot), 7):
@@ -83,10 +83,12 @@ def _traces(plan: ScoringPlan, scoring: Scoring, rows: ScoredRows) -> Iterator[D
 def random_records() -> _Judged:
     """Return noise with bursts in five series that are sampled every minute, under every rule there is."""
     random = np.random.default_rng(5)
-    slot = random.integers(0, 5, 3_000)
-    values = random.normal((50.0, 100.0), (5.0, 2.0), (3_000, 2))
-    spikes = random.random(3_000) < 0.1
+    slot = np.arange(3_000) % 5
+    values = random.normal((50.0, 100.0), (5.0, 0.5), (3_000, 2))
+    spikes = random.random(3_000) < 0.02
+    spikes |= np.roll(spikes, 5)  # the next record of the series too
     values[spikes] += random.normal(0.0, 40.0, (int(spikes.sum()), 2))
+    values[random.random(3_000) < 0.02, 1] += 4.0  # far, and less than the rule of `long` minds
     times = 1_700_000_000_000_000_000 + np.arange(3_000) * (_MINUTE_NS // 5)
     return _judged(_RULES, slot, times, values)
 
@@ -112,33 +114,33 @@ def judged(request: pytest.FixtureRequest) -> _Judged:
 def test_the_verdict_is_the_kernels(judged: _Judged) -> None:
     """Reason, level, evidence, bar and contributions are equal to the last bit."""
     outcomes, traces = judged.outcomes, judged.traces
-    assert [trace.reason for trace in traces] == [Reason(int(reason)) for reason in outcomes.reason]
-    assert [trace.level for trace in traces] == outcomes.level.tolist()
-    np.testing.assert_array_equal([trace.evidence for trace in traces], outcomes.evidence)
-    np.testing.assert_array_equal([trace.bar for trace in traces], outcomes.bar)
-    counted = [[part.contribution if part in trace.fired else 0.0 for part in trace.parts] for trace in traces]
+    assert [found.reason for found in traces] == [Reason(int(reason)) for reason in outcomes.reason]
+    assert [found.level for found in traces] == outcomes.level.tolist()
+    np.testing.assert_array_equal([found.evidence for found in traces], outcomes.evidence)
+    np.testing.assert_array_equal([found.bar for found in traces], outcomes.bar)
+    counted = [[part.contribution if part in found.fired else 0.0 for part in found.parts] for found in traces]
     np.testing.assert_array_equal(counted, outcomes.contribution)
-    severities = [[part.severity for part in trace.parts] for trace in traces]
+    severities = [[part.severity for part in found.parts] for found in traces]
     np.testing.assert_array_equal(severities, outcomes.severity)
 
 
 def test_the_levels_tell_the_verdict(judged: _Judged) -> None:
     """The highest level that fires is the record's; its bar is the sum of what is told."""
     fired = 0
-    for trace in judged.traces:
-        levels = [level for channel in trace.channels for level in channel.levels if channel.reason is not None]
-        assert trace.level == max((level.level for level in levels if level.fires), default=0)
+    for found in judged.traces:
+        levels = [level for channel in found.channels for level in channel.levels if channel.reason is not None]
+        assert found.level == max((level.level for level in levels if level.fires), default=0)
         for level in levels:
             told = level.threshold + level.sampling + level.habituation + level.bump
             assert level.bar == pytest.approx(told, rel=1e-12)
-            assert not level.fires or trace.reason is Reason.ALERTED
-        fired += trace.level > 0
-    assert fired >= 10
+            assert not level.fires or found.reason is Reason.ALERTED
+        fired += found.level > 0
+    assert fired >= 2
 
 
 def test_every_rule_was_met(random_records: _Judged) -> None:
     """The random records show each reason for which a record does or does not alert."""
-    assert {trace.reason for trace in random_records.traces} >= {
+    assert {found.reason for found in random_records.traces} >= {
         Reason.ALERTED,
         Reason.BELOW_THRESHOLD,
         Reason.IN_REFRACTORY,
@@ -148,9 +150,9 @@ def test_every_rule_was_met(random_records: _Judged) -> None:
         Reason.DETECTOR_WARMING,
         Reason.CALIBRATOR_WARMING,
     }
-    assert {trace.judged for trace in random_records.traces} == {None, 0, 1}
-    assert any(part.kept_from_learning for trace in random_records.traces for part in trace.parts)
-    assert any(level.sampling > 0 for trace in random_records.traces for level in trace.channels[0].levels)
+    assert {found.judged for found in random_records.traces} == {None, 0, 1}
+    assert any(part.kept_from_learning for found in random_records.traces for part in found.parts)
+    assert any(level.sampling > 0 for found in random_records.traces for level in found.channels[0].levels)
 
 
 def test_an_alert_is_remembered(random_records: _Judged) -> None:
