@@ -47,8 +47,15 @@ class Surroundings:
         cls, rows: Int64Column, offset: Int64Column, time_ns: Int64Column, values: Float64Matrix, outcomes: Outcomes
     ) -> Surroundings:
         """Take some rows of what was judged."""
-        judged = (outcomes.expected, outcomes.evidence, outcomes.bar, outcomes.level)
-        return cls(*(column[rows] for column in (offset, time_ns, values, *judged)))
+        return cls(
+            offset[rows],
+            time_ns[rows],
+            values[rows],
+            outcomes.expected[rows],
+            outcomes.evidence[rows],
+            outcomes.bar[rows],
+            outcomes.level[rows],
+        )
 
     def between(self, begin: int, end: int) -> Surroundings:
         """Return records ``begin:end``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pynomaly.domain.detectors.seam import Scale
 from pynomaly.domain.outcome import Level, Reason
 
 
@@ -108,6 +109,8 @@ class PartTrace:
         Its name, and the columns it looked at.
     detector
         Name of a native detector; None for an adapted one.
+    scale
+        What its scores mean.
     score, severity
         As in `Outcomes`; NaN while unknown.
     contribution
@@ -127,6 +130,7 @@ class PartTrace:
     part: str
     fields: tuple[int, ...]
     detector: str | None
+    scale: Scale
     score: float
     severity: float
     contribution: float

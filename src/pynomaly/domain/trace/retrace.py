@@ -92,6 +92,7 @@ def _parts(
             part=part.name,
             fields=part.fields,
             detector=part.source.detector.name if isinstance(part.source, NativeSource) else None,
+            scale=part.source.detector.scale if isinstance(part.source, NativeSource) else "raw",
             score=float(outcomes.score[0, k]),
             severity=severity,
             contribution=0.0 if held else would,
