@@ -14,6 +14,7 @@ from pynomaly.application.spec.record import NoTime
 from pynomaly.domain.error import UnavailableError
 from pynomaly.domain.trace import Interval
 from pynomaly.presentation import plot
+from pynomaly.presentation.cli.explanation_report import place_text
 from pynomaly_connectors.files.draft import Draft
 
 if TYPE_CHECKING:
@@ -66,15 +67,16 @@ def _figure(explanation: Explanation, spec: FlowSpec) -> Figure:
             axis.sharex(axes[-1])
             axis.tick_params(labelbottom=False)
         handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="upper right", ncols=len(names), frameon=False, fontsize=9)
+        figure.legend(handles, names, loc="outside lower right", ncols=len(names), frameon=False, fontsize=9)
     figure.suptitle(_title(explanation, spec), x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
 
 def _title(explanation: Explanation, spec: FlowSpec) -> str:
     place, verdict = explanation.place, explanation.verdict
-    series = f" of {place.series}" if place.series else ""
-    return plot.plain(f"{spec.flow}: {place.offset}{series}, {verdict.reason.outcome.label} ({verdict.reason.label})")
+    verb = f"{verdict.reason.outcome.label} ({verdict.reason.label})"
+    what = "record" if place.window is None else "window closed by record"
+    return plot.plain(f"{spec.flow}: {what} {place_text(place)}, {verb}")
 
 
 def _draw_field(axis: Axes, details: Details, shown: Surroundings, at: NDArray[Any], column: int, row: int) -> None:
@@ -87,7 +89,7 @@ def _draw_field(axis: Axes, details: Details, shown: Surroundings, at: NDArray[A
     ordinary = _narrowest(details, column)
     if ordinary is not None:
         low, high = np.clip((ordinary.low, ordinary.high), *limits)
-        axis.vlines(at[row], low, high, color=_ORDINARY, linewidth=7, alpha=0.45, label="ordinary now", zorder=1)
+        axis.vlines(at[row], low, high, color=_ORDINARY, linewidth=14, alpha=0.5, label="ordinary now", zorder=1)
     unchanged = details.fields[column].unchanged
     ends = () if unchanged is None else (unchanged.low, unchanged.high)
     for number, end in enumerate(end for end in ends if limits[0] <= end <= limits[1]):

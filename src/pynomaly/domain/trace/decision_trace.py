@@ -179,11 +179,14 @@ class DecisionTrace:
 
     @property
     def nearest_level(self) -> LevelTrace | None:
-        """The level, of any channel, that was nearest to firing and did not; None where all fired or none is known."""
-        quiet = [
+        """The level above the record's, of any channel, to which least evidence was missing; None where none is known.
+
+        Of several that lack none, for want of hits, the lowest.
+        """
+        higher = [
             level
             for channel in self.channels
             for level in channel.levels
-            if channel.reason is not None and not level.fires
+            if channel.reason is not None and level.level > self.level
         ]
-        return min(quiet, key=lambda level: level.missing, default=None)
+        return min(higher, key=lambda level: (max(level.missing, 0.0), level.level), default=None)

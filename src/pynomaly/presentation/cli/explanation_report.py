@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isinf, isnan
+from typing import Final
 
 from rich.table import Table
 from rich.text import Text
@@ -11,14 +12,16 @@ from rich.text import Text
 from pynomaly.application.explanation import Details, Explanation, FieldExplanation, Place
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import NoTime
-from pynomaly.domain.outcome import EXPLANATIONS, Outcome
+from pynomaly.domain.outcome import EXPLANATIONS, Outcome, Reason
 from pynomaly.domain.trace import ChannelTrace, Interval, LevelTrace, PartTrace
 from pynomaly.presentation.cli.dead_letters import text_of, value_lines
 from pynomaly.presentation.cli.level_style import LEVEL_STYLES
 from pynomaly.presentation.cli.result import print_rich, printable
 from pynomaly_connectors.codecs.iso8601 import rfc3339
 
-_SHOWN_BYTES = 2_000
+_SHOWN_BYTES: Final = 2_000
+_COUNTABLE: Final = 1e6  # records: more than that, nobody reads digit by digit
+_RAREST: Final = 100.0
 
 
 def print_explanation(explanation: Explanation, spec: FlowSpec) -> None:
@@ -33,8 +36,10 @@ def print_explanation(explanation: Explanation, spec: FlowSpec) -> None:
         print_rich("\n".join(_unjudged(explanation)))
         return
     print_rich("", _fields_table(details), "", _parts_table(details, spec))
-    for channel in details.trace.channels:
-        print_rich("", _channel_title(channel), _levels_table(channel))
+    for number, channel in enumerate(details.trace.channels):
+        print_rich("", _channel_title(channel))
+        if number in {0, details.trace.judged} or channel.reason not in {None, Reason.BELOW_THRESHOLD}:
+            print_rich(_levels_table(channel))
     print_rich("", "\n".join(sentences(explanation)))
 
 
@@ -177,7 +182,8 @@ def rarity_text(part: PartTrace) -> str:
     """Return how rare a score is; nothing for what is no probability."""
     if isnan(part.severity) or part.scale == "evidence":
         return ""
-    return f"1 in {10.0 ** min(part.severity, 15.0):,.0f}"
+    records = 10.0 ** min(part.severity, _RAREST)
+    return f"1 in {records:,.0f}" if records < _COUNTABLE else f"1 in {records:.0e}"
 
 
 def _remark(part: PartTrace, shares: dict[str, float] | None, spec: FlowSpec) -> str:
@@ -226,7 +232,7 @@ def _levels_table(channel: ChannelTrace) -> Table:
 def _memory(level: LevelTrace) -> str:
     if level.since_alert is None:
         return "no alert before"
-    fades = f", bump gone in {level.bump_gone_after:,}" if level.bump_gone_after else ""
+    fades = f", bump gone in {level.bump_gone_after:,} more" if level.bump_gone_after else ""
     return f"{level.alerts:.1f} alerts remembered, the last {level.since_alert:,} records ago{fades}"
 
 
