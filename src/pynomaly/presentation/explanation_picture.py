@@ -76,7 +76,8 @@ def _title(explanation: Explanation, spec: FlowSpec) -> str:
     place, verdict = explanation.place, explanation.verdict
     verb = f"{verdict.reason.outcome.label} ({verdict.reason.label})"
     what = "record" if place.window is None else "window closed by record"
-    return plot.plain(f"{spec.flow}: {what} {place_text(place)}, {verb}")
+    series = f", series {place.series}" if spec.record.series and place.series else ""
+    return plot.plain(f"{spec.flow}: {what} {place_text(place)}{series}, {verb}")
 
 
 def _draw_field(axis: Axes, details: Details, shown: Surroundings, at: NDArray[Any], column: int, row: int) -> None:

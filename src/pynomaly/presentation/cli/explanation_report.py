@@ -111,7 +111,8 @@ def _head(explanation: Explanation, spec: FlowSpec) -> Iterator[str]:
     if place.time_ns is not None and not isinstance(spec.record.time, NoTime):
         yield f"  time       {moment_text(place)}"
     if explanation.details is not None:
-        yield f"  known      {explanation.details.trace.records - 1:,} records of the series before"
+        judged = "records" if place.window is None else "windows"
+        yield f"  known      {explanation.details.trace.records - 1:,} {judged} of the series before"
 
 
 def place_text(place: Place) -> str:
@@ -141,7 +142,7 @@ def _unjudged(explanation: Explanation) -> Iterator[str]:
 def _fields_table(details: Details) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("field")
-    for heading in ("value", "expected", "adds", "nearest before", "records ago", "lowest", "highest"):
+    for heading in ("value", "expected", "adds", "nearest before", "ago", "lowest", "highest"):
         table.add_column(heading, justify="right")
     for field in details.fields:
         past = field.past
@@ -233,7 +234,7 @@ def _memory(level: LevelTrace) -> str:
     if level.since_alert is None:
         return "no alert before"
     fades = f", bump gone in {level.bump_gone_after:,} more" if level.bump_gone_after else ""
-    return f"{level.alerts:.1f} alerts remembered, the last {level.since_alert:,} records ago{fades}"
+    return f"{level.alerts:.1f} alerts remembered, the last {level.since_alert:,} ago{fades}"
 
 
 def _interval(interval: Interval) -> str:
