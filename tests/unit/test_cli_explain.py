@@ -45,6 +45,7 @@ def test_the_answer_is_that_of_the_replay(capsys: pytest.CaptureFixture[str]) ->
     lines = [json.loads(line) for line in Path("outcomes.jsonl").read_text().splitlines()]
     for row in (_ALERT, _HELD):
         told = _json(capsys, str(_QUICKSTART), "--offset", str(row))
+        assert list(lines[row]["contributions"]) == told["fired"]
         assert {name: told[name] for name in ("outcome", "reason", "level", "evidence", "time", "series")} == {
             name: lines[row][name] for name in ("outcome", "reason", "level", "evidence", "time", "series")
         }
