@@ -70,6 +70,13 @@ def test_why_it_did_not_fire(capsys: pytest.CaptureFixture[str]) -> None:
     assert channel["levels"][0]["records_since_alert"] == 1
 
 
+def test_the_documented_example_is_real(capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/explaining.md shows what the program says."""
+    assert main(["explain", str(_QUICKSTART), "--at", "2022-03-24T08:00:00Z"]) == 0
+    printed = [f"    {line}".rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "\n".join(printed) in (_QUICKSTART.parents[1] / "docs" / "explaining.md").read_text()
+
+
 def test_why_it_fired(capsys: pytest.CaptureFixture[str]) -> None:
     """The parts that did, strongest first; their contributions sum to the evidence."""
     told = _json(capsys, str(_QUICKSTART), "--row", str(_ALERT))
