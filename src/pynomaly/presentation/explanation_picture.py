@@ -77,7 +77,7 @@ def _title(explanation: Explanation, spec: FlowSpec) -> str:
     verb = f"{verdict.reason.outcome.label} ({verdict.reason.label})"
     what = "record" if place.window is None else "window closed by record"
     series = f", series {place.series}" if spec.record.series and place.series else ""
-    return plot.plain(f"{spec.flow}: {what} {place_text(place)}{series}, {verb}")
+    return f"{plot.plain(spec.flow)}: {what} {plot.plain(place_text(place))}{plot.plain(series)}, {verb}"
 
 
 def _draw_field(axis: Axes, details: Details, shown: Surroundings, at: NDArray[Any], column: int, row: int) -> None:
