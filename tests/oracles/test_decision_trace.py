@@ -17,7 +17,6 @@ from pynomaly.bootstrap import plan_of
 from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.decision import Channel
-from pynomaly.domain.detectors.adaptive_jump import ADAPTIVE_JUMP, AdaptiveJumpOptions
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
 from pynomaly.domain.kernel import render
 from pynomaly.domain.learning_guard import GuardOptions
@@ -31,9 +30,17 @@ _CALIBRATION = CalibrationOptions(half_life=500.0, warm_up=30)
 _SHORT = NativeSource(EW_ZSCORE, EwZScoreOptions(half_life=20.0, warm_up=5))
 _LONG = NativeSource(EW_ZSCORE, EwZScoreOptions(half_life=200.0, warm_up=10))
 _MINUTE_NS = 60_000_000_000
-_POLICY = AlertPolicyOptions(
-    watch=0.8, warning=1.5, critical=3.0, bump=2.0, bump_half_life=10.0, habituation=0.5, habituation_from=50
-)
+_LEVELS = {"watch": 0.8, "warning": 1.5, "critical": 3.0}
+
+
+def _alerting_by_itself() -> Part:
+    """Return a part with levels of its own, as a flow has it."""
+    table = {"kind": "memory", "topic": "table"}
+    spec = adhoc_flow(table, Columns(("load", "heat")), ("adaptive_jump:fields=load,bar=15,gate=false",), _LEVELS)
+    (part,) = plan_of(spec).scoring.parts
+    return part
+
+
 _GUARD = GuardOptions(severity=2.0, patience=5)
 _RULES = ScoringPlan(
     fields=("load", "heat"),
@@ -41,7 +48,7 @@ _RULES = ScoringPlan(
         Part("short", _SHORT, (0,), _CALIBRATION, direction="above"),
         Part("long", _LONG, (1,), _CALIBRATION, minimum_absolute=2.0, minimum_relative=0.05),
         Part("kept", _LONG, (0,), _CALIBRATION, guard=_GUARD),
-        Part("jump", NativeSource(ADAPTIVE_JUMP, AdaptiveJumpOptions(bar=15.0, gate=False)), (0,), policy=_POLICY),
+        _alerting_by_itself(),
     ),
     common=Channel(
         CombinationOptions(soft_threshold=1.0, cap=4.0),
