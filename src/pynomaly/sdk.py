@@ -122,7 +122,7 @@ class Engine:
         plan = plan_of(spec)
         self._time_format: TimeFormat = time_format
         self._parts = tuple(part.name for part in plan.scoring.parts)
-        self._table = OutcomeTable(plan.fields, has_clock=columns.has_clock)
+        self._table = OutcomeTable(plan.fields, self._parts, has_clock=columns.has_clock)
         self._engine = engine_factory(plan)(_STREAM)
 
     @property

@@ -84,7 +84,8 @@ def test_an_anomaly_is_a_cloud_event() -> None:
 def test_an_anomaly_carries_what_explains_it() -> None:
     """The data are spelled out here once, sorted and without spaces."""
     assert encode(ANOMALY).value.decode() == (
-        '{"bar":6.0,"evidence":6.5,"expected":{"load":null,"rpm":900.0},"level":"critical",'
+        '{"bar":6.0,"evidence":6.5,"expected":{"load":null,"rpm":900.0},'
+        '"field_contributions":{"rpm":5.0},"level":"critical",'
         '"parts":[{"contribution":5.0,"fields":["rpm"],"part":"ew_zscore","score":9.5,"severity":7.5},'
         '{"contribution":0.0,"fields":["rpm","load"],"part":"trees","score":null,"severity":null}],'
         '"series":"pump-é","stream":{"name":"vibration","offset":41,"partition":2},'

@@ -118,6 +118,7 @@ def test_an_anomaly_is_told_at_its_record() -> None:
         assert (event.time_ns, event.values) == (batch.time_ns[row], {"value": batch.values[row, 0]})
         assert [part.part for part in event.parts] == ["spikes", "sizes"]
         assert sum(part.contribution for part in event.parts) == pytest.approx(event.evidence)
+        assert sum(event.field_contributions.values()) == pytest.approx(event.evidence)
 
 
 def test_a_series_too_many_is_rejected() -> None:

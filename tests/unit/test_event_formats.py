@@ -78,6 +78,7 @@ ANOMALY_DATA: dict[str, Any] = {
     ],
     "stream": {"name": "vibration", "partition": 2, "offset": 41},
     "window": None,
+    "field_contributions": {"rpm": 5.0},
 }
 
 

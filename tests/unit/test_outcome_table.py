@@ -44,23 +44,39 @@ def _result() -> DetectionResult:
 
 
 _ROWS = [
-    ["2023-11-14T22:13:20Z", 'a, "b"', 1.5, 4.0, 7.25, 7.29, 7.25, "anomalous", "alerted", "critical", 1.0],
-    [None, None, None, None, None, None, None, "rejected", "not_a_number", "none", None],
-    ["2023-11-14T22:13:20.250Z", "é", 0.1 + 0.2, None, None, None, None, "warming", "detector_warming", "none", None],
+    ["2023-11-14T22:13:20Z", 'a, "b"', 1.5, 4.0, 7.25, 7.29, 7.25, "anomalous", "alerted", "critical", "z", 1.0],
+    [None, None, None, None, None, None, None, "rejected", "not_a_number", "none", None, None],
+    [
+        "2023-11-14T22:13:20.250Z",
+        "é",
+        0.1 + 0.2,
+        None,
+        None,
+        None,
+        None,
+        "warming",
+        "detector_warming",
+        "none",
+        None,
+        None,
+    ],
 ]
 
 
 def test_columns_of_one_and_of_several_fields() -> None:
     """One `expected` for one field, one for each of several; a row number where there is no clock."""
-    before, after = ("series",), ("severity", "evidence", "ranking_score", "alert_score", "outcome", "reason", "level")
-    assert OutcomeTable(("v",)).names == ("time", *before, "v", *after, "expected")
-    clockless = OutcomeTable(("a", "b"), has_clock=False)
+    before, after = (
+        ("series",),
+        ("severity", "evidence", "ranking_score", "alert_score", "outcome", "reason", "level", "found_by"),
+    )
+    assert OutcomeTable(("v",), ("z",)).names == ("time", *before, "v", *after, "expected")
+    clockless = OutcomeTable(("a", "b"), ("z",), has_clock=False)
     assert clockless.names == ("row", *before, "a", "b", *after, "expected:a", "expected:b")
 
 
 def test_value_columns_keep_their_names() -> None:
     """Ours make way, and again if need be; no name occurs twice."""
-    names = OutcomeTable(("level", "pynomaly_level", "time")).names
+    names = OutcomeTable(("level", "pynomaly_level", "time"), ("z",)).names
     assert names[2:5] == ("level", "pynomaly_level", "time")
     assert names[0] == "pynomaly_time"
     assert "pynomaly_pynomaly_level" in names
@@ -70,7 +86,7 @@ def test_value_columns_keep_their_names() -> None:
 @pytest.fixture
 def table() -> OutcomeTable:
     """The table of the three records."""
-    return OutcomeTable(("v",))
+    return OutcomeTable(("v",), ("z", "trees"))
 
 
 def _written(path: Path, table: OutcomeTable, *rows: Table) -> Path:

@@ -103,7 +103,7 @@ def test_no_rows() -> None:
     found = pynomaly.detect(pd.DataFrame({"v": []}), "v", detector=_DETECTOR)
     assert len(found) == 0
     scores = ["severity", "evidence", "ranking_score", "alert_score"]
-    assert list(found) == ["row", "series", "v", *scores, "outcome", "reason", "level", "expected"]
+    assert list(found) == ["row", "series", "v", *scores, "outcome", "reason", "level", "found_by", "expected"]
 
 
 def test_one_record_at_a_time_equals_a_whole_frame() -> None:

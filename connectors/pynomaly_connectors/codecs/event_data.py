@@ -91,6 +91,8 @@ class AnomalyDetectedData(TypedDict):
     """Where the record stands."""
     window: TimeSpan | None
     """The span that an aggregate covers; none for single records."""
+    field_contributions: dict[str, float] | None
+    """What each field added to the evidence; fields that a part sees only together are joined by +."""
 
 
 @with_config(_DOCUMENTED)
@@ -189,6 +191,7 @@ def anomaly_detected(event: AnomalyDetected) -> AnomalyDetectedData:
         "bar": event.bar,
         "evidence": event.evidence,
         "expected": event.expected,
+        "field_contributions": event.field_contributions,
         "level": event.level.label,
         "parts": [_part(part) for part in event.parts],
         "series": event.series,

@@ -17,7 +17,7 @@ from pynomaly.application.flow_plan import FlowPlan
 from pynomaly.application.ports import Message
 from pynomaly.domain.outcome import Level, Outcome, Outcomes, Reason
 from pynomaly.domain.record import Float64Matrix, RecordBatch
-from pynomaly.domain.report import known
+from pynomaly.domain.report import known, strongest
 from pynomaly_connectors.codecs.iso8601 import rfc3339
 
 Which = Literal["not_normal", "all"]
@@ -46,7 +46,7 @@ def _encode(plan: FlowPlan, which: Which, result: DetectionResult) -> list[Messa
 def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[_Line]:
     batch = result.batch
     scored = plan.fields if result.windows is None else ()
-    scores = _scores(result.outcomes)
+    scores, parts = _scores(result.outcomes), _parts(plan)
     for row in _told(result.outcomes, which):
         accepted, offset = batch.refusal[row] == 0, int(batch.offset[row])
         yield (
@@ -59,7 +59,7 @@ def _records(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[
                 "time": rfc3339(int(batch.time_ns[row])) if accepted else None,
                 "series": batch.key[row].decode() if accepted else None,
                 "values": _numbers(plan.fields, batch.values, row),
-                **_verdict(result.outcomes, scores, row, scored),
+                **_verdict(result.outcomes, scores, row, scored, parts),
             },
         )
 
@@ -76,7 +76,7 @@ def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[
     if result.windows is None:
         return
     closed, stream = result.windows.closed, result.batch.stream
-    scores = _scores(result.windows.outcomes)
+    scores, parts = _scores(result.windows.outcomes), _parts(plan)
     for row in _told(result.windows.outcomes, which):
         yield (
             int(closed.closed_by_offset[row]),
@@ -87,7 +87,7 @@ def _windows(plan: FlowPlan, which: Which, result: DetectionResult) -> Iterator[
                 "series": result.windows.series[row],
                 "records": int(closed.count[row]),
                 "values": _numbers(plan.scoring.fields, closed.values, row),
-                **_verdict(result.windows.outcomes, scores, row, plan.scoring.fields),
+                **_verdict(result.windows.outcomes, scores, row, plan.scoring.fields, parts),
             },
         )
 
@@ -109,7 +109,7 @@ def _scores(outcomes: Outcomes) -> dict[str, Float64Column]:
 
 
 def _verdict(
-    outcomes: Outcomes, scores: dict[str, Float64Column], row: int, fields: tuple[str, ...]
+    outcomes: Outcomes, scores: dict[str, Float64Column], row: int, fields: tuple[str, ...], parts: tuple[str, ...]
 ) -> dict[str, object]:
     reason = Reason(int(outcomes.reason[row]))
     return {
@@ -118,7 +118,16 @@ def _verdict(
         "level": Level(int(outcomes.level[row])).label,
         **{name: known(column[row]) for name, column in scores.items()},
         "expected": _numbers(fields, outcomes.expected, row),
+        "contributions": _contributions(parts, outcomes.contribution[row]),
     }
+
+
+def _parts(plan: FlowPlan) -> tuple[str, ...]:
+    return tuple(part.name for part in plan.scoring.parts)
+
+
+def _contributions(parts: tuple[str, ...], contribution: Float64Column) -> dict[str, float]:
+    return {parts[part]: float(contribution[part]) for part in strongest(contribution)} if contribution.any() else {}
 
 
 def _numbers(names: tuple[str, ...], columns: Float64Matrix, row: int) -> dict[str, float | None]:

@@ -56,6 +56,11 @@ def _verdict(values: tuple[str, ...], expected: tuple[str, ...]) -> Node:
         "alert_score": _or_null({"type": "number"}),
         "severity": _or_null({"type": "number"}),
         "expected": _numbers(expected),
+        "contributions": {
+            "type": "object",
+            "description": "What each part added to the evidence; parts that added nothing are left out.",
+            "additionalProperties": {"type": "number"},
+        },
     }
 
 

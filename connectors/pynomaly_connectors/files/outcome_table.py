@@ -13,6 +13,7 @@ the value columns   under their own names
 ``outcome``         what became of the record
 ``reason``          why
 ``level``           level of the alert, ``none`` where there is none
+``found_by``        parts that added to the evidence, strongest first; alerting or not
 ``expected``        value that would have been ordinary; ``expected:<field>`` for each of several fields
 ==================  ==============================================================================================
 
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from pynomaly.application.detection_result import DetectionResult
 from pynomaly.domain.outcome import Level, Outcome, Reason
+from pynomaly.domain.report import strongest
 
 Column = NDArray[Any]
 Table = dict[str, Column]
@@ -58,18 +60,22 @@ class OutcomeTable:
     ----------
     fields
         Value columns.
+    parts
+        Names of the flow's parts, in their order.
     has_clock
         Whether the records have a time.
     """
 
     fields: tuple[str, ...]
+    parts: tuple[str, ...]
     has_clock: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         before = ("time" if self.has_clock else "row", "series")
-        after = ("severity", "evidence", "ranking_score", "alert_score", "outcome", "reason", "level", *self._expected)
+        scores = ("severity", "evidence", "ranking_score", "alert_score")
+        after = (*scores, "outcome", "reason", "level", "found_by", *self._expected)
         return (*map(self.name, before), *self.fields, *map(self.name, after))
 
     def name(self, column: str) -> str:
@@ -93,9 +99,17 @@ class OutcomeTable:
             _OUTCOMES[outcomes.outcome],
             _REASONS[outcomes.reason],
             _LEVELS[outcomes.level],
+            self._found_by(outcomes.contribution),
             *outcomes.expected.T,
         ]
         return dict(zip(self.names, columns, strict=True))
+
+    def _found_by(self, contribution: NDArray[np.float64]) -> Column:
+        """Name the parts that added to the evidence of each record; most have none."""
+        names = np.full(len(contribution), None, np.object_)
+        for row in np.flatnonzero((contribution > 0.0).any(axis=1)).tolist():
+            names[row] = ", ".join(self.parts[part] for part in strongest(contribution[row]))
+        return names
 
     @property
     def _expected(self) -> Sequence[str]:

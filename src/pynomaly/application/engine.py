@@ -28,10 +28,14 @@ from pynomaly.domain.scoring import Scoring
 from pynomaly.domain.series import Admitted, SeriesIndex, SeriesKeys
 from pynomaly.domain.source_marks import SourceMarks
 from pynomaly.domain.state import StateImage, join, pack, split, unpack
+from pynomaly.domain.trace import ScoredRows
 from pynomaly.domain.windows import Windows
 
 _STATE_VERSION = 2
 _REJECTIONS = "rejections"
+
+#: Is shown the rows of a batch before they are scored, and what will score them; must change neither.
+Watch = Callable[[ScoredRows, Scoring], None]
 
 
 @dataclass(slots=True)
@@ -67,6 +71,7 @@ class Engine:
         self._breaker = None if plan.rejections is None else RejectionBreaker(plan.rejections)
         self._stopped: RejectionError | None = None
         self._progress = _Progress()
+        self._watch: Watch | None = None
 
     @property
     def series_count(self) -> int:
@@ -77,6 +82,10 @@ class Engine:
     def records(self) -> int:
         """Records processed since the first start, over all restarts."""
         return self._progress.records
+
+    def watch(self, watch: Watch) -> None:
+        """Show ``watch`` all rows from now on before they are scored, windows where the flow has them."""
+        self._watch = watch
 
     def process(self, batch: RecordBatch) -> DetectionResult:
         """Judge and learn a batch.
@@ -259,6 +268,9 @@ class Engine:
                 rows = AcceptedRows(*where, fields, keys)
                 external[accepted, column], happened = part.process(rows)
                 fits.extend(happened)
+        if self._watch is not None:
+            keys = SeriesKeys(slot, self._series.key)
+            self._watch(ScoredRows(offset, time_ns, slot, refusal, values, external, keys), self._scoring)
         outcomes = self._scoring.process(slot, refusal, time_ns, values, external, self._series.slots)
         return outcomes, fits
 

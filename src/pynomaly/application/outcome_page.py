@@ -55,7 +55,8 @@ Every record has exactly one outcome, with one reason. So has every closed windo
 records are only `windowed`, `late`, `rejected`, `duplicate` or `ignored`. The two words stand in the lines of
 `output.outcomes`, in the header `pynomaly.reason` of dead letters, in what `pynomaly detect` and the SDK return, in the
 counts of the command line and in the labels of [`pynomaly_outcomes_total` and `pynomaly_windows_total`](metrics.md).
-This page is made from the program's own list; a word that is not here does not occur.
+This page is made from the program's own list; a word that is not here does not occur. [Why one record has its outcome](
+explaining.md) is told by `pynomaly explain`.
 
 A record stops at the first of these that applies to it:
 

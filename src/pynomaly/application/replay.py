@@ -39,7 +39,7 @@ def replay(source: RecordSource, engine_for: EngineFactory, take: Take, *, most_
             closing(source.open(partition, None, bounded=True)) as reader,
             closing(engine_for(reader.stream)) as engine,
         ):
-            for batch in _batches(reader, most_records):
+            for batch in batches(reader, most_records):
                 result = engine.process(batch)
                 take(result)
                 if result.stopped is not None:
@@ -49,13 +49,14 @@ def replay(source: RecordSource, engine_for: EngineFactory, take: Take, *, most_
         raise stopped
 
 
-def detect(batches: Iterable[RecordBatch], engine: Engine) -> Iterator[DetectionResult]:
+def detect(records: Iterable[RecordBatch], engine: Engine) -> Iterator[DetectionResult]:
     """Process the batches of one stream, in order."""
-    for batch in batches:
+    for batch in records:
         yield engine.process(batch)
 
 
-def _batches(reader: PartitionReader, most_records: int | None) -> Iterator[RecordBatch]:
+def batches(reader: PartitionReader, most_records: int | None = None) -> Iterator[RecordBatch]:
+    """Yield what a bounded reader holds, in batches of at most so many records."""
     while not reader.at_end:
         batch = reader.poll()
         if batch is None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isnan, log1p, log10
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,20 @@ _WRONG_DIRECTION = int(Reason.WRONG_DIRECTION)
 _BELOW_MINIMUM_DEVIATION = int(Reason.BELOW_MINIMUM_DEVIATION)
 _USUAL_INTERVAL_S = 300.0  # sampling for which the levels are meant
 _OFTEN_S = 120.0  # sampling from which a series counts as sampled often
+
+#: What a level asks of a record: `weigh` fills it in.
+BAR: Final = np.dtype(
+    [
+        ("threshold", "f8"),  # raised for how often the series is sampled
+        ("habituation", "f8"),
+        ("bump", "f8"),
+        ("bar", "f8"),  # the sum of these
+        ("alerts", "f8"),  # A: past alerts that are remembered
+        ("since_alert", "i8"),  # records since the last alert; negative: there was none
+        ("hits", "i8"),  # records, this one included, that reached the threshold among the last `of`
+    ],
+    align=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +180,20 @@ def judge(series: Row, rules: Row, evidence: float, channel: int, raised: float)
 
 
 @compiled
+def weigh(series: Row, rules: Row, evidence: float, channel: int, raised: float, bars: NDArray[np.void]) -> None:
+    """Write what every level of a channel asks of this record into ``(3,)`` rows of `BAR`; nothing is remembered."""
+    for level in range(LEVELS):
+        bar, cell = bars[level], channel * LEVELS + level
+        bar.threshold = _threshold(rules, level) + raised
+        bar.alerts = _alerts_remembered(series, rules, cell)
+        bar.habituation = rules.habituation * log1p(bar.alerts)
+        bar.bump = _bump_left(series, rules, cell)
+        bar.bar = bar.threshold + _raised_by_alerts(series, rules, cell)
+        bar.since_alert = series.rows - series.touched[cell] if series.touched[cell] > 0 else -1
+        bar.hits = _count_hits(_past_hits(series, cell), rules.of) + (1 if evidence >= bar.threshold else 0)
+
+
+@compiled
 def outranks(reason: int, level: int, reason_so_far: int, level_so_far: int) -> bool:
     """Tell whether the verdict of a further channel is that of the record."""
     if level != level_so_far:
@@ -201,30 +229,49 @@ def _threshold(rules: Row, level: int) -> float:
 
 @compiled
 def _persists(series: Row, rules: Row, cell: int) -> bool:
-    """Note that this record reached the threshold, and count how many of the last ones did."""
-    age = series.rows - series.hit_row[cell]
-    bits = series.hits[cell] << np.uint64(age) if 0 <= age < 64 else np.uint64(0)
-    bits |= np.uint64(1)
+    """Note that this record reached the threshold, and tell whether enough of the last ones did."""
+    bits = _past_hits(series, cell) | np.uint64(1)
     series.hits[cell] = bits
     series.hit_row[cell] = series.rows
+    return _count_hits(bits, rules.of) >= rules.hits
+
+
+@compiled
+def _past_hits(series: Row, cell: int) -> np.uint64:
+    """Return which records before this one reached the threshold: bit i, the record i before."""
+    age = series.rows - series.hit_row[cell]
+    return series.hits[cell] << np.uint64(age) if 0 <= age < 64 else np.uint64(0)
+
+
+@compiled
+def _count_hits(bits: np.uint64, of: int) -> int:
     count = 0
-    for position in range(rules.of):
+    for position in range(of):
         count += int((bits >> np.uint64(position)) & np.uint64(1))
-    return count >= rules.hits
+    return count
 
 
 @compiled
 def _raised_by_alerts(series: Row, rules: Row, cell: int) -> float:
     """Return by how much past alerts raise the bar now."""
-    age = series.rows - series.touched[cell]
-    alerts = series.habituation[cell] * 0.5 ** (age / rules.habituation_half_life)
-    return rules.habituation * log1p(alerts) + series.bump[cell] * 0.5 ** (age / rules.bump_half_life)
+    return rules.habituation * log1p(_alerts_remembered(series, rules, cell)) + _bump_left(series, rules, cell)
+
+
+@compiled
+def _alerts_remembered(series: Row, rules: Row, cell: int) -> float:
+    """Return A as of this record."""
+    return series.habituation[cell] * 0.5 ** ((series.rows - series.touched[cell]) / rules.habituation_half_life)
+
+
+@compiled
+def _bump_left(series: Row, rules: Row, cell: int) -> float:
+    """Return B as of this record."""
+    return series.bump[cell] * 0.5 ** ((series.rows - series.touched[cell]) / rules.bump_half_life)
 
 
 @compiled
 def _remember_alert(series: Row, rules: Row, cell: int) -> None:
-    age = series.rows - series.touched[cell]
-    series.habituation[cell] *= 0.5 ** (age / rules.habituation_half_life)
+    series.habituation[cell] = _alerts_remembered(series, rules, cell)
     if series.rows > rules.habituation_from:
         series.habituation[cell] += 1.0
     series.bump[cell] = rules.bump

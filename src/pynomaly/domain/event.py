@@ -118,6 +118,16 @@ class AnomalyDetected:
     window: WindowSpan | None = None
     origin: Origin | None = None
 
+    @property
+    def field_contributions(self) -> dict[str, float]:
+        """What each field added to the evidence; those that a part sees only together are joined by ``+``."""
+        found: dict[str, float] = {}
+        for part in self.parts:
+            if part.contribution > 0.0:
+                name = "+".join(part.fields)
+                found[name] = found.get(name, 0.0) + part.contribution
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class RecordRejected:

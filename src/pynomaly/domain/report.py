@@ -8,6 +8,7 @@ from math import isnan
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pynomaly.domain.event import (
     AnomalyDetected,
@@ -168,3 +169,9 @@ def _origin(batch: RecordBatch, row: int) -> Origin | None:
 def known(number: float) -> float | None:
     """Return a number of a column as the outside sees it: None for NaN."""
     return None if isnan(number) else float(number)
+
+
+def strongest(contribution: NDArray[np.float64]) -> list[int]:
+    """Return the parts that added to the evidence of a record, those that added most first."""
+    order: list[int] = np.argsort(-contribution, kind="stable").tolist()
+    return [part for part in order if contribution[part] > 0.0]

@@ -75,6 +75,16 @@ class Scoring:
         self._part_rules = tuple(part.rules() for part in plan.parts)
 
     @property
+    def plan(self) -> ScoringPlan:
+        """What is scored."""
+        return self._plan
+
+    @property
+    def kernel(self) -> ProcessKernel:
+        """The compiled kernel of the plan."""
+        return self._process
+
+    @property
     def bytes_per_series(self) -> int:
         """Size of one series' state [bytes]."""
         return sum(table.initial.dtype.itemsize for table in self._tables.values())
@@ -128,6 +138,11 @@ class Scoring:
             outcomes.expected,
         )
         return outcomes
+
+    def state_of(self, slot: int) -> StateImage:
+        """Return a copy of the state of one series, which may begin with its next record."""
+        self._reserve(slot + 1)
+        return self.snapshot(np.array([slot]))
 
     def restart(self, slots: Int64Column) -> None:
         """Let series that take the place of others begin with the state before the first record."""

@@ -37,19 +37,19 @@ SUFFIXES: Final = (".png", ".svg", ".pdf")
 MOST_SERIES: Final = 4
 MOST_FIELDS: Final = 8
 _STRETCHES: Final = 1_000  # columns of a long series
-_WIDTH_IN: Final = 13.0
-_VALUE_IN: Final = 2.4
+WIDTH_IN: Final = 13.0
+VALUE_IN: Final = 2.4
 _EVIDENCE_IN: Final = 1.2
-_RESOLUTION: Final = 110  # pixels an inch
+RESOLUTION: Final = 110  # pixels an inch
 _LONGEST_NAME: Final = 60
 _GOOD_PART: Final = 0.25  # of the evidence: a field with less is not marked
 _LARGE: Final = 1e6  # from here on ticks read 10M, not 1e+07
 
-_VALUE: Final = "#33517a"
-_EXPECTED: Final = "#e08a3c"
-_EVIDENCE: Final = "#5b6770"
+VALUE: Final = "#33517a"
+EXPECTED: Final = "#e08a3c"
+EVIDENCE: Final = "#5b6770"
 _LABEL: Final = "#cfe8cf"
-_COLOURS: Final = {Level.WATCH: "#e6b800", Level.WARNING: "#f07c00", Level.CRITICAL: "#d0021b"}
+COLOURS: Final = {Level.WATCH: "#e6b800", Level.WARNING: "#f07c00", Level.CRITICAL: "#d0021b"}
 _MARKERS: Final = {Level.WATCH: "v", Level.WARNING: "D", Level.CRITICAL: "o"}
 
 
@@ -165,8 +165,8 @@ def _name_of(key: str | bytes) -> str:
     return key.decode() if isinstance(key, bytes) else key
 
 
-def check_plot(path: Path) -> None:
-    """Refuse what could not be drawn.
+def check_plot(path: Path, option: str = "--plot") -> None:
+    """Refuse what could not be drawn, in the name of the option that asks for it.
 
     Raises
     ------
@@ -174,9 +174,9 @@ def check_plot(path: Path) -> None:
         When the suffix is none of `SUFFIXES`, or matplotlib is not installed.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(Problem("--plot", f"must end in {', '.join(SUFFIXES)}, was {path.name!r}"))
+        raise ConfigError(Problem(option, f"must end in {', '.join(SUFFIXES)}, was {path.name!r}"))
     if find_spec("matplotlib") is None:
-        raise ConfigError(Problem("--plot", "must have matplotlib: pip install 'pynomaly-streaming[plot]'"))
+        raise ConfigError(Problem(option, "must have matplotlib: pip install 'pynomaly-streaming[plot]'"))
 
 
 def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path, labels: Sequence[Span] = ()) -> None:
@@ -193,7 +193,7 @@ def draw(recorder: PlotRecorder, bars: Bars, *, title: str, path: Path, labels: 
     figure = _figure(recorder, bars, title, labels)
     try:
         with Draft(path) as file:
-            figure.savefig(file, dpi=_RESOLUTION, format=path.suffix[1:].lower())
+            figure.savefig(file, dpi=RESOLUTION, format=path.suffix[1:].lower())
     except OSError as error:
         raise UnavailableError(f"{path} must be a file that can be written, was not: {error.strerror}") from error
 
@@ -205,8 +205,8 @@ def _figure(recorder: PlotRecorder, bars: Bars, title: str, labels: Sequence[Spa
     columns = list(range(min(len(recorder.fields), MOST_FIELDS)))
     shown = known[: MOST_SERIES if len(recorder.fields) == 1 else 1]
     panels = max(len(shown), 1)
-    heights = [*[_VALUE_IN] * len(columns), _EVIDENCE_IN] * panels
-    figure = Figure(figsize=(_WIDTH_IN, sum(heights) + 0.9), layout="constrained")
+    heights = [*[VALUE_IN] * len(columns), _EVIDENCE_IN] * panels
+    figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.9), layout="constrained")
     axes: list[Axes] = list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     for number, series in enumerate(shown):
         first = number * (len(columns) + 1)
@@ -214,7 +214,7 @@ def _figure(recorder: PlotRecorder, bars: Bars, title: str, labels: Sequence[Spa
         _draw_series(panel, series, recorder, bars, named=len(known) > 1)
         _draw_labels(panel, labels)
     if not shown:
-        _say_nothing(axes, recorder.judged)
+        say(axes, f"no {recorder.judged} could be used")
     figure.suptitle(_title(title, recorder.judged, known, shown), x=0.01, ha="left", fontsize=12, fontweight="bold")
     _legend(figure, axes)
     return figure
@@ -223,7 +223,7 @@ def _figure(recorder: PlotRecorder, bars: Bars, title: str, labels: Sequence[Spa
 def _title(title: str, judged: str, known: Sequence[PlottedSeries], shown: Sequence[PlottedSeries]) -> str:
     alerts = sum(one.alerts for one in known)
     count = sum(len(one.at) for one in known)
-    told = f"{_plain(title)}: {alerts:,} alert{'' if alerts == 1 else 's'} in {count:,} {judged}s"
+    told = f"{plain(title)}: {alerts:,} alert{'' if alerts == 1 else 's'} in {count:,} {judged}s"
     return told if len(shown) == len(known) else f"{told} ({len(shown)} of {len(known)} series)"
 
 
@@ -233,11 +233,11 @@ def _draw_series(
     *panels, last = axes
     for column, axis in enumerate(panels):
         _draw_values(axis, series, column)
-        axis.set_ylabel(_plain(recorder.fields[column]))
+        axis.set_ylabel(plain(recorder.fields[column]))
     if named:
-        panels[0].set_title(f"series {_plain(series.name)}", loc="left", fontsize=10)
+        panels[0].set_title(f"series {plain(series.name)}", loc="left", fontsize=10)
     _draw_evidence(last, series, bars)
-    _time_axis(last, series.at, has_clock=recorder.has_clock)
+    time_axis(last, series.at, has_clock=recorder.has_clock)
     for axis in panels:
         axis.sharex(last)
         axis.tick_params(labelbottom=False)
@@ -254,13 +254,21 @@ def _draw_values(axis: Axes, series: PlottedSeries, column: int) -> None:
     values, expected = series.values[:, column], series.expected[:, column]
     in_front = _roughness(expected) < _roughness(values) / 2  # else it would hide the values
     at, drawn = _envelope(series.at, values)
-    axis.plot(at, drawn, color=_VALUE, linewidth=0.8, label="value", zorder=2)
+    axis.plot(at, drawn, color=VALUE, linewidth=0.8, label="value", zorder=2)
     at, drawn = _means(series.at, expected)
-    axis.plot(at, drawn, color=_EXPECTED, linewidth=1.4, alpha=0.8, label="expected", zorder=3 if in_front else 1)
-    for level, colour in _COLOURS.items():
-        rows = (series.level == level) & series.blamed[:, column]
+    axis.plot(at, drawn, color=EXPECTED, linewidth=1.4, alpha=0.8, label="expected", zorder=3 if in_front else 1)
+    draw_alerts(axis, series.at, values, np.where(series.blamed[:, column], series.level, 0))
+    axis.margins(y=0.12)
+    tidy(axis)
+    _number_axis(axis, values)
+
+
+def draw_alerts(axis: Axes, at: NDArray[Any], values: Numbers, levels: NDArray[np.uint8]) -> None:
+    """Mark the values that alerted, by level."""
+    for level, colour in COLOURS.items():
+        rows = levels == level
         axis.scatter(
-            series.at[rows],
+            at[rows],
             values[rows],
             s=34,
             color=colour,
@@ -270,9 +278,6 @@ def _draw_values(axis: Axes, series: PlottedSeries, column: int) -> None:
             label=level.label,
             zorder=4 + level,
         )
-    axis.margins(y=0.12)
-    _tidy(axis)
-    _number_axis(axis, values)
 
 
 def _roughness(values: Numbers) -> float:
@@ -290,9 +295,9 @@ def _number_axis(axis: Axes, values: Numbers) -> None:
 
 def _draw_evidence(axis: Axes, series: PlottedSeries, bars: Bars) -> None:
     at, drawn = _envelope(series.at, np.nan_to_num(series.evidence))
-    axis.fill_between(at, drawn, color=_EVIDENCE, alpha=0.55, linewidth=0.6)
+    axis.fill_between(at, drawn, color=EVIDENCE, alpha=0.55, linewidth=0.6)
     for level, bar in bars.items():
-        axis.axhline(bar, color=_COLOURS[level], linewidth=0.9, linestyle="--")
+        axis.axhline(bar, color=COLOURS[level], linewidth=0.9, linestyle="--")
         axis.annotate(
             level.label,
             (1, bar),
@@ -301,20 +306,22 @@ def _draw_evidence(axis: Axes, series: PlottedSeries, bars: Bars) -> None:
             textcoords="offset points",
             va="center",
             fontsize=8,
-            color=_COLOURS[level],
+            color=COLOURS[level],
         )
     axis.set_ylabel("evidence")
     axis.set_ylim(0, max([*bars.values(), float(drawn.max(initial=0.0))]) * 1.12)
-    _tidy(axis)
+    tidy(axis)
 
 
-def _tidy(axis: Axes) -> None:
+def tidy(axis: Axes) -> None:
+    """Leave out lines that say nothing."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#e4e7ea", linewidth=0.7)
     axis.set_axisbelow(True)
 
 
-def _time_axis(axis: Axes, at: NDArray[Any], *, has_clock: bool) -> None:
+def time_axis(axis: Axes, at: NDArray[Any], *, has_clock: bool) -> None:
+    """Let an axis show moments, or row numbers."""
     first, last = at.min(), at.max()
     if first < last:
         margin = (last - first) / 100
@@ -341,10 +348,11 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
         figure.legend(handles, names, loc="upper right", ncols=len(names), frameon=False, fontsize=9)
 
 
-def _say_nothing(axes: Sequence[Axes], judged: str) -> None:
+def say(axes: Sequence[Axes], text: str) -> None:
+    """Write why there is nothing to draw."""
     for axis in axes:
         axis.set_axis_off()
-    axes[0].text(0.5, 0.5, f"no {judged} could be used", ha="center", va="center")
+    axes[0].text(0.5, 0.5, text, ha="center", va="center")
 
 
 def _stretches(count: int) -> NDArray[np.int64]:
@@ -377,7 +385,7 @@ def _means(at: NDArray[Any], values: Numbers) -> tuple[NDArray[Any], Numbers]:
     return at[begins], np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Show text as it is: matplotlib would read dollar signs as formulas, and long names push the panel away."""
     shown = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
     return shown.replace("$", r"\$")

@@ -130,12 +130,12 @@ def _print_letter(letter: DeadLetter) -> None:
         f"key        {text_of(raw.key, _SHOWN_BYTES)}",
         *(f"header     {printable(name)}: {text_of(value, _SHOWN_BYTES)}" for name, value in raw.headers),
         f"value      {size}{missing}",
-        *_value_lines(raw.value or b""),
+        *value_lines(raw.value or b""),
     ]
     print_text("\n".join(lines))
 
 
-def _value_lines(value: bytes) -> list[str]:
+def value_lines(value: bytes) -> list[str]:
     """Show text as text, anything else as bytes side by side with what of them is text."""
     shown = value[:_SHOWN_BYTES]
     text = shown.decode(errors="replace")

@@ -57,7 +57,8 @@ class Detection:
     @property
     def table(self) -> OutcomeTable:
         """The columns of the outcomes."""
-        return OutcomeTable(self.spec.record.values, has_clock=self.columns.has_clock)
+        parts = tuple(part.name for part in self.spec.parts)
+        return OutcomeTable(self.spec.record.values, parts, has_clock=self.columns.has_clock)
 
     @property
     def totals(self) -> Totals:

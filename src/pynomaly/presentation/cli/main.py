@@ -20,6 +20,7 @@ from pynomaly.presentation.cli.detectors import list_detectors, show_detector
 from pynomaly.presentation.cli.doctor import doctor
 from pynomaly.presentation.cli.evaluate import evaluate
 from pynomaly.presentation.cli.exit_status import UNREAD, error_lines, exit_code, is_foreseen
+from pynomaly.presentation.cli.explain import explain_record
 from pynomaly.presentation.cli.flows import explain_flow, print_asyncapi, print_schema, validate_flow
 from pynomaly.presentation.cli.redrive import redrive_letters
 from pynomaly.presentation.cli.replay import replay_flow
@@ -62,6 +63,7 @@ def _program() -> typer.Typer:
     made.command("run")(run_flow)
     made.command("replay")(replay_flow)
     made.command("detect")(detect)
+    made.command("explain")(explain_record)
     made.command("evaluate")(evaluate)
     made.add_typer(_alerts())
     made.add_typer(_flows())
