@@ -157,7 +157,8 @@ def _loop(detector: Detector) -> Callable[..., None]:
     """Compile what the engine does: score each record, ask what was expected, then learn it."""
     if detector.facets:
         return _loop_of_facets(detector)
-    score, learn, takes_vector = detector.score, detector.learn, detector.takes_vector
+    score: Any = detector.score
+    learn, takes_vector = detector.learn, detector.takes_vector
     expect = score if detector.expect is None else detector.expect
 
     @numba.njit(error_model="numpy")
@@ -176,7 +177,8 @@ def _loop(detector: Detector) -> Callable[..., None]:
 
 
 def _loop_of_facets(detector: Detector) -> Callable[..., None]:
-    score, learn, takes_vector = detector.score, detector.learn, detector.takes_vector
+    score: Any = detector.score
+    learn, takes_vector = detector.learn, detector.takes_vector
 
     @numba.njit(error_model="numpy")
     def loop(
