@@ -23,6 +23,12 @@ def _kernels(asked: argparse.Namespace) -> list[Row]:
     return [z_score_row(asked.rounds), *trees_rows(asked.rounds, asked.peer_mb * 1_000_000), *memory_rows()]
 
 
+def _detectors(asked: argparse.Namespace) -> list[Row]:
+    from detectors import detector_rows  # noqa: PLC0415 - peers are optional
+
+    return detector_rows(asked.rounds)
+
+
 def _kafka(asked: argparse.Namespace) -> list[Row]:
     from kafka_flow import kafka_rows  # noqa: PLC0415 - only here a broker is needed
 
@@ -61,6 +67,7 @@ def _repartition(asked: argparse.Namespace) -> list[Row]:
 
 _PARTS: dict[str, _Measure] = {
     "kernels": _kernels,
+    "detectors": _detectors,
     "kafka": _kafka,
     "shards": _shards,
     "growth": _growth,
