@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import assert_never
@@ -16,7 +16,7 @@ from pynomaly.application.output import Encode, Output
 from pynomaly.application.ports import Message, MessageSink, RecordSource
 from pynomaly.application.repartition import CopySink
 from pynomaly.application.spec.alert import AlertSpec
-from pynomaly.application.spec.detect import NativePart, PlacedPart, PyodPart, RiverPart
+from pynomaly.application.spec.detect import AdaptedDetectorPart, NativePart, PlacedPart, PyodPart, RiverPart
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.repartition import routed_record
@@ -226,7 +226,7 @@ def _parts(spec: FlowSpec, columns: dict[str, int], calls: CallLedger | None) ->
 
 def _part(placed: PlacedPart, columns: dict[str, int], alert: AlertSpec, calls: CallLedger | None) -> Part:
     fields = tuple(columns[name] for name in placed.fields)
-    spec, policy = placed.spec, placed.own_policy
+    spec, channel = placed.spec, placed.own_channel
     match spec:
         case NativePart():
             return Part(
@@ -238,20 +238,29 @@ def _part(placed: PlacedPart, columns: dict[str, int], alert: AlertSpec, calls: 
                 spec.minimum_absolute,
                 spec.minimum_relative,
                 spec.guard,
-                None if policy is None else alert.own_policy(policy),
+                None if channel is None else replace(channel, policy=alert.own_policy(channel.policy)),
+                placed.facet,
             )
-        case RiverPart() | PyodPart():
+        case AdaptedDetectorPart() | RiverPart() | PyodPart():
             return Part(placed.name, AdaptedSource(_adapted(spec, placed.fields, calls)), fields, spec.calibration)
         case _:
-            raise TypeError(f"part {placed.name} must be native, of River or of PyOD, was {type(spec).__name__}")
+            raise TypeError(f"part {placed.name} must be native, adapted or of a library, was {type(spec).__name__}")
 
 
-def _adapted(spec: RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLedger | None) -> AdaptedPartFactory:
+def _adapted(
+    spec: AdaptedDetectorPart | RiverPart | PyodPart, fields: tuple[str, ...], calls: CallLedger | None
+) -> AdaptedPartFactory:
     match spec:
+        case AdaptedDetectorPart():
+            from pynomaly.infrastructure.adapted.plugin_part import plugin_part  # noqa: PLC0415 - a plug-in's part
+
+            return plugin_part(spec.adapted, spec.options, fields, spec.plugin, calls)
         case RiverPart():
             from pynomaly.infrastructure.adapted.river_part import river_part  # noqa: PLC0415 - imports River
+            from pynomaly.infrastructure.adapted.river_steps import Step  # noqa: PLC0415
 
-            return river_part(spec.river, spec.params, fields, calls)
+            steps = tuple(Step(step.step, step.params) for step in spec.preprocessing)
+            return river_part(spec.river, spec.params, fields, steps, calls)
         case PyodPart():
             from pynomaly.infrastructure.adapted.pyod_part import pyod_part  # noqa: PLC0415 - imports PyOD
 

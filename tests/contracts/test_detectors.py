@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from functools import cache
+from collections.abc import Callable
 from math import floor
-from typing import Any
+from typing import Any, Literal
 
-import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pynomaly.domain.detectors import NATIVE_DETECTORS, describe
-from pynomaly.domain.detectors.seam import Layout
-from pynomaly.domain.option import Options
-from pynomaly.domain.state import StateImage, pack, unpack
-
-_Floats = NDArray[np.float64]
+from pynomaly.domain.detectors import NATIVE_DETECTORS
+from pynomaly.testing import Claims, Promise, detector_contract, warm_after
 
 #: A low and a high value of every option; kept where 1,000 records tell the difference and memory stays small.
 #: A detector is compiled anew for every shape of its state: where the default is large already, it is the high end.
@@ -63,6 +56,14 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "warm_up": (2, 300),
     },
     "left_matrix_profile": {"window": (2, 100), "horizon": (200, 3_000), "scale_records": (2, 300)},
+    "shape_profile": {"horizon": (400, 1_000), "period_records": (600, 800)},
+    "joint_profile": {
+        "horizon": (256, 300),
+        "scale_records": (10, 400),
+        "scale_half_life": (10.0, 1e9),
+        "level_half_life": (1.0, 1e6),
+        "quiet": (0.0, 1.0),
+    },
     "half_space_trees": {
         "trees": (1, 25),
         "depth": (1, 10),
@@ -170,313 +171,64 @@ _ENDS: dict[str, dict[str, tuple[Any, Any]]] = {
         "warm_up": (2, 300),
     },
 }
-_CLOCKED = {"seasonal_slot", "cadence"}
-_CLOCKED_IN_PART = {"holt_winters", "oneshot_stl", "adaptive_jump"}
+_CLOCKS: dict[str, Literal["helpful", "needed"]] = {
+    "seasonal_slot": "needed",
+    "cadence": "needed",
+    "holt_winters": "helpful",
+    "oneshot_stl": "helpful",
+    "adaptive_jump": "helpful",
+}
 #: Detectors that forecast, and thus expect what they may never have seen.
 _EXTRAPOLATING = {"ar_residual", "robust_zscore", "holt_winters", "oneshot_stl"}
-_RECORDS = 1_000
-_STEP_NS = 3_600_000_000_000
-_START_NS = 1_700_000_000_000_000_000
-_ORDINARY, _NOISE = 0.5, 0.05
-_EXTREMES = (1e300, -1e300, 1e-300, 0.0, -1.7e308, 1.7e308, 5e-324)
 
 
-@dataclass(frozen=True)
-class _Case:
-    """One detector under one set of options, on two value fields where it takes a vector."""
-
-    detector: str
-    options: Options
-
-    def __str__(self) -> str:
-        changed = [
-            f"{item.name}={getattr(self.options, item.name)}"
-            for item in fields(self.options)
-            if getattr(self.options, item.name) != item.default
-        ]
-        return f"{self.detector}({', '.join(changed)})"
-
-    def layout(self) -> Layout:
-        return NATIVE_DETECTORS[self.detector].layout(self.options, 2)
+def _visited_often(options: Any, time_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell whether enough earlier records lie in the same slot of the season."""
+    visits: dict[int, int] = {}
+    often = np.zeros(len(time_ns), np.bool_)
+    for i, moment_ns in enumerate(time_ns.tolist()):
+        phase = (moment_ns / 1e9 + options.utc_offset_s) % options.period_s / options.period_s
+        slot = floor(phase * options.slots + 1e-9)
+        often[i] = visits.get(slot, 0) >= options.warm_up
+        visits[slot] = visits.get(slot, 0) + 1
+    return often
 
 
-def _cases() -> Iterator[_Case]:
-    for name, ends in _ENDS.items():
-        kind = NATIVE_DETECTORS[name].options
-        yield _Case(name, kind())
-        for option, (low, high) in ends.items():
-            yield from (_Case(name, kind(**{option: end})) for end in (low, high) if end != getattr(kind(), option))
-        yield _Case(name, kind(**{option: low for option, (low, _) in ends.items()}))
-        yield _Case(name, kind(**{option: high for option, (_, high) in ends.items()}))
-        yield _Case(name, kind(**{option: pair[place % 2] for place, (option, pair) in enumerate(ends.items())}))
-
-
-_CASES = list(_cases())
-every_case = pytest.mark.parametrize("case", _CASES, ids=str)
-every_expecting_case = pytest.mark.parametrize(
-    "case", [case for case in _CASES if NATIVE_DETECTORS[case.detector].expect is not None], ids=str
-)
-every_scaling_case = pytest.mark.parametrize(
-    "case", [case for case in _CASES if getattr(case.options, "scaling", None) != "none"], ids=str
-)
-
-
-@cache
-def _loop(name: str) -> Callable[..., None]:
-    """Compile what the engine does: score each record, ask what was expected, then learn it."""
-    detector = NATIVE_DETECTORS[name]
-    score, learn, takes_vector = detector.score, detector.learn, detector.takes_vector
-    expect = score if detector.expect is None else detector.expect
-
-    @numba.njit(error_model="numpy")
-    def loop(
-        rows: Any, params: Any, slot: Any, values: Any, time_ns: Any, scores: Any, expected: Any, *, learns: bool
-    ) -> None:
-        for i in range(len(slot)):
-            state, t = rows[slot[i]], time_ns[i]
-            x = values[i] if takes_vector else values[i, 0]
-            scores[i] = score(state, params[0], x, t)
-            expected[i] = expect(state, params[0], x, t)
-            if learns:
-                learn(state, params[0], x, t)
-
-    return loop
-
-
-class _Detector:
-    """The state of a few series under one case, and the clock of their records."""
-
-    def __init__(self, case: _Case, series: int = 1) -> None:
-        layout = case.layout()
-        self.case, self.params = case, layout.params
-        self.rows = np.repeat(layout.initial, series)
-        self.expected: _Floats = np.empty(0)
-
-    def feed(self, values: _Floats, slot: NDArray[np.int64] | None = None, *, at: int = 0) -> _Floats:
-        """Score and learn hourly records, the first of them ``at`` hours after the start."""
-        return self._run(values, _hours(len(values), at), slot, learns=True)
-
-    def score(self, values: _Floats, *, at: int = 0) -> _Floats:
-        """Score records without learning them."""
-        return self._run(values, _hours(len(values), at), None, learns=False)
-
-    def feed_without_clock(self, values: _Floats) -> _Floats:
-        """Score and learn records whose event time is 0."""
-        return self._run(values, np.zeros(len(values), np.int64), None, learns=True)
-
-    def _run(self, values: _Floats, time_ns: NDArray[np.int64], slot: NDArray[np.int64] | None, *, learns: bool) -> Any:
-        scores, self.expected = np.empty(len(values)), np.empty(len(values))
-        series = np.zeros(len(values), np.int64) if slot is None else slot
-        loop = _loop(self.case.detector)
-        loop(self.rows, self.params, series, values, time_ns, scores, self.expected, learns=learns)
-        return scores
-
-
-def _hours(count: int, first: int = 0) -> NDArray[np.int64]:
-    return _START_NS + (first + np.arange(count, dtype=np.int64)) * _STEP_NS
-
-
-def _noise(count: int = _RECORDS, seed: int = 0) -> _Floats:
-    return np.random.default_rng(seed).normal(_ORDINARY, _NOISE, (count, 2))
-
-
-def _is_warm(case: _Case, count: int) -> NDArray[np.bool_]:
-    """Tell for each hourly record whether the documentation promises a score."""
-    options: Any = case.options
-    if case.detector == "seasonal_slot":
-        return _visits_before(case, count) >= options.warm_up
-    return np.arange(count) >= _WARM_UPS.get(case.detector, _stated_warm_up)(options)
-
-
-def _stated_warm_up(options: Any) -> int:
-    return int(options.warm_up)
-
-
-#: Records before the first score, of detectors that do not state them as an option of their own.
-_WARM_UPS: dict[str, Callable[[Any], int]] = {
-    "half_space_trees": lambda options: options.window,
-    "jump": lambda options: options.window + options.warm_up,
-    "adaptive_jump": lambda options: options.window + options.warm_up,
-    "left_matrix_profile": lambda options: options.scale_records + 3 * options.window,
-    "sdo_stream": lambda options: max(options.warm_up, options.neighbours),
-    "window_knn": lambda options: max(options.warm_up, options.neighbours),
+#: When there is a score, of detectors that do not state it as an option of their own.
+_WARM: dict[str, Callable[[Any, NDArray[np.int64]], NDArray[np.bool_]]] = {
+    "seasonal_slot": _visited_often,
+    "half_space_trees": warm_after(lambda options: options.window),
+    "jump": warm_after(lambda options: options.window + options.warm_up),
+    "adaptive_jump": warm_after(lambda options: options.window + options.warm_up),
+    "left_matrix_profile": warm_after(lambda options: options.scale_records + 3 * options.window),
+    "shape_profile": warm_after(lambda options: [options.period_records] * 4 + [100]),
+    "joint_profile": warm_after(
+        lambda options: [options.scale_records + after for after in (8 + 64, 32 + 64, 64 + 128, 128 + 256, 0, 0)]
+    ),
+    "sdo_stream": warm_after(lambda options: max(options.warm_up, options.neighbours)),
+    "window_knn": warm_after(lambda options: max(options.warm_up, options.neighbours)),
 }
 
 
-def _visits_before(case: _Case, count: int) -> NDArray[np.int64]:
-    """Count for each hourly record the earlier ones in the same slot of the season."""
-    options: Any = case.options
-    visits: dict[int, int] = {}
-    before = np.zeros(count, np.int64)
-    for i, time_ns in enumerate(_hours(count).tolist()):
-        phase = (time_ns / 1e9 + options.utc_offset_s) % options.period_s / options.period_s
-        slot = floor(phase * options.slots + 1e-9)
-        before[i] = visits.get(slot, 0)
-        visits[slot] = before[i] + 1
-    return before
+def _claims(name: str) -> Claims:
+    return Claims(
+        ends=_ENDS[name],
+        is_warm=_WARM.get(name, warm_after(lambda options: options.warm_up)),
+        clock=_CLOCKS.get(name, "unused"),
+        extrapolates=name in _EXTRAPOLATING,
+        is_unitless=lambda options: getattr(options, "scaling", None) != "none",
+    )
 
 
-def _floats_of(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    names = rows.dtype.names
-    if names is None:
-        yield rows
-        return
-    for name in names:
-        yield from _floats_of(rows[name])
+_PROMISES = [promise for name in _ENDS for promise in detector_contract(NATIVE_DETECTORS[name], _claims(name))]
 
 
-def test_every_option_has_ends() -> None:
-    """No detector and no option escapes the contract."""
-    documented = {name: {item.name for item in fields(kind.options)} for name, kind in NATIVE_DETECTORS.items()}
-    assert {name: set(ends) for name, ends in _ENDS.items()} == documented
+def test_every_detector_has_ends() -> None:
+    """No detector escapes the contract; that no option does, it sees to by itself."""
+    assert set(_ENDS) == set(NATIVE_DETECTORS)
 
 
-@every_case
-def test_score_does_not_write(case: _Case) -> None:
-    """Scoring, however strange the record, leaves state and parameters byte for byte as they were."""
-    detector = _Detector(case)
-    for at in (0, 450):
-        detector.feed(_noise(450), at=at)
-        before, params = detector.rows.tobytes(), detector.params.tobytes()
-        detector.score(np.vstack([_noise(50, seed=1), np.full((1, 2), 1e300)]), at=at)
-        assert detector.rows.tobytes() == before
-        assert detector.params.tobytes() == params
-
-
-@every_case
-def test_scores_ignore_the_future(case: _Case) -> None:
-    """Cutting the future off, or replacing it, changes no earlier score."""
-    past, future = _noise(600), _noise(400, seed=1)
-    whole = _Detector(case).feed(np.vstack([past, future]))
-    cut = _Detector(case).feed(past)
-    other = _Detector(case).feed(np.vstack([past, future * 1e6 - 3.0]))
-    assert whole[:600].tobytes() == cut.tobytes() == other[:600].tobytes()
-
-
-@every_case
-def test_scores_are_known_exactly_when_warm(case: _Case) -> None:
-    """A score is NaN while the detector warms up and never later; a known one is finite and not negative."""
-    scores = _Detector(case).feed(_noise())
-    warm = _is_warm(case, _RECORDS)
-    assert warm.any()
-    assert (np.isnan(scores) == ~warm).all()
-    assert (np.isfinite(scores[warm]) & (scores[warm] >= 0.0)).all()
-
-
-@every_expecting_case
-def test_expectation_is_known_exactly_when_warm(case: _Case) -> None:
-    """A detector that expects values says so from the same record on, within what it has seen or near it."""
-    values = _noise()
-    detector = _Detector(case)
-    detector.feed(values)
-    warm = _is_warm(case, _RECORDS)
-    beyond = values[:, 0].max() - values[:, 0].min() if case.detector in _EXTRAPOLATING else 0.0
-    assert (np.isnan(detector.expected) == ~warm).all()
-    assert (detector.expected[warm] >= values[:, 0].min() - beyond).all()
-    assert (detector.expected[warm] <= values[:, 0].max() + beyond).all()
-
-
-@every_case
-def test_same_input_gives_same_bytes(case: _Case) -> None:
-    """Two runs from scratch agree in every score and every byte of state."""
-    one, two = _Detector(case), _Detector(case)
-    assert one.feed(_noise()).tobytes() == two.feed(_noise()).tobytes()
-    assert one.rows.tobytes() == two.rows.tobytes()
-
-
-@every_case
-def test_snapshot_goes_on_where_it_stopped(case: _Case) -> None:
-    """A state that went through bytes gives the scores and the state of an uninterrupted run."""
-    values = _noise()
-    uninterrupted, stopped, resumed = _Detector(case), _Detector(case), _Detector(case)
-    expected = uninterrupted.feed(values)[537:]
-    stopped.feed(values[:537])
-    resumed.rows = unpack(pack(StateImage({}, {"rows": stopped.rows}))).sections["rows"].copy()
-    assert resumed.rows.dtype == stopped.rows.dtype
-    assert resumed.feed(values[537:], at=537).tobytes() == expected.tobytes()
-    assert resumed.rows.tobytes() == uninterrupted.rows.tobytes()
-
-
-@every_case
-def test_series_are_independent(case: _Case) -> None:
-    """Records of other series in between, whatever they hold, change nothing."""
-    rng = np.random.default_rng(3)
-    slot = rng.integers(0, 3, 3 * _RECORDS)
-    values = rng.normal(_ORDINARY, _NOISE, (3 * _RECORDS, 2))
-    values[slot == 2] *= 1e9
-    together = _Detector(case, series=3)
-    loop, scores, hours = _loop(case.detector), np.empty(len(slot)), _hours(len(slot))
-    loop(together.rows, together.params, slot, values, hours, scores, np.empty(len(slot)), learns=True)
-    alone, mine = _Detector(case), slot == 1
-    expected = np.empty(int(mine.sum()))
-    nothing = np.zeros(len(expected), np.int64)
-    loop(alone.rows, alone.params, nothing, values[mine], hours[mine], expected, np.empty(len(expected)), learns=True)
-    assert scores[mine].tobytes() == expected.tobytes()
-    assert together.rows[1].tobytes() == alone.rows[0].tobytes()
-
-
-@every_case
-def test_state_is_bounded(case: _Case) -> None:
-    """A series takes the bytes that the description says, before its first record and after a thousand."""
-    detector = _Detector(case)
-    stated = describe(NATIVE_DETECTORS[case.detector], case.options, field_count=2).bytes_per_series
-    assert detector.rows.nbytes == stated
-    detector.feed(_noise())
-    assert detector.rows.nbytes == stated
-    assert not detector.rows.dtype.hasobject
-
-
-@every_case
-@pytest.mark.parametrize("level", [0.0, 0.1, -1e9, 1e-300, 1e300])
-def test_constant_input_does_not_alarm(case: _Case, level: float) -> None:
-    """A series that never moves keeps one low score: nothing for a calibrator to find rare."""
-    scores = _Detector(case).feed(np.full((_RECORDS, 2), level))
-    known = scores[_is_warm(case, _RECORDS)]
-    assert (known == known[0]).all()
-    assert known[0] <= 1.0
-
-
-@every_case
-def test_extreme_values_leave_the_state_finite(case: _Case) -> None:
-    """The largest and smallest doubles, in the warm-up and after it, put no NaN and no infinity anywhere."""
-    extremes = np.repeat(np.array(_EXTREMES)[:, np.newaxis], 2, axis=1)
-    values = np.vstack([extremes, _noise(500), extremes, extremes[::-1], _noise(500, seed=1)])
-    detector = _Detector(case)
-    scores = detector.feed(values)
-    warm = _is_warm(case, len(values))
-    assert np.isfinite(scores[warm]).all()
-    assert all(np.isfinite(column).all() for column in _floats_of(detector.rows))
-
-
-@every_case
-@pytest.mark.parametrize("spike", [1e6, -1e300])
-def test_one_corrupt_value_does_not_blind(case: _Case, spike: float) -> None:
-    """Some time after a single absurd value, ordinary records score much as they would have without it."""
-    values = _noise(4_000)
-    spiked = values.copy()
-    spiked[1_500] = spike
-    clean, hurt = _Detector(case).feed(values)[-1_000:], _Detector(case).feed(spiked)[-1_000:]
-    assert np.median(hurt) <= 5.0 * np.median(clean)
-    assert np.median(hurt) >= 0.2 * np.median(clean)
-
-
-@every_scaling_case
-def test_unit_of_the_values_does_not_matter(case: _Case) -> None:
-    """Values in other units get the very same scores, unless the detector wants them in [0, 1]."""
-    scores = _Detector(case).feed(_noise())
-    for unit in (2.0**20, 2.0**-40):
-        assert _Detector(case).feed(_noise() * unit).tobytes() == scores.tobytes()
-
-
-@every_case
-def test_without_a_clock(case: _Case) -> None:
-    """Event times of 0 silence the detectors that need a clock and make no difference to those that have none."""
-    detector = _Detector(case)
-    scores = detector.feed_without_clock(_noise())
-    if case.detector in _CLOCKED:
-        assert np.isnan(scores).all()
-        assert detector.rows.tobytes() == case.layout().initial.tobytes()
-    elif case.detector in _CLOCKED_IN_PART:
-        assert np.isfinite(scores[_is_warm(case, _RECORDS)]).all()
-    else:
-        assert scores.tobytes() == _Detector(case).feed(_noise()).tobytes()
+@pytest.mark.parametrize("promise", _PROMISES, ids=str)
+def test_promises_are_kept(promise: Promise) -> None:
+    """Every detector keeps every promise under every set of options."""
+    promise.check()

@@ -88,4 +88,4 @@ def test_equals_all_past_scores_weighed_by_age(kind: str, options: CalibrationOp
             past = _SCORES[kind][:i][~np.isnan(_SCORES[kind][:i])]
             for next_score in (score, float(anywhere[i])):
                 _assert_severity(severity(state, params, position_of(next_score)), past, next_score, options)
-        learn_score(state, params, position_of(score))
+        learn_score(state, params, position_of(score), 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pynomaly.domain.alert_policy import AlertPolicyOptions, PersistenceOptions
+from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions, PersistenceOptions
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors.adaptive_jump import ADAPTIVE_JUMP, AdaptiveJumpOptions
@@ -22,7 +22,8 @@ from pynomaly.infrastructure.kernels import KernelLibrary
 
 _Z = Part("z", NativeSource(EW_ZSCORE, EwZScoreOptions()), (0,), CalibrationOptions(warm_up=100))
 _POLICY = AlertPolicyOptions(watch=1.0, warning=2.0, critical=3.0, bump=3.0, bump_half_life=5.0, habituation=0.3)
-_JUMP = Part("jump", NativeSource(ADAPTIVE_JUMP, AdaptiveJumpOptions(bar=15.0, gate=False)), (0,), policy=_POLICY)
+_OWN = Channel(CombinationOptions(soft_threshold=0.0, cap=100.0), policy=_POLICY)
+_JUMP = Part("jump", NativeSource(ADAPTIVE_JUMP, AdaptiveJumpOptions(bar=15.0, gate=False)), (0,), channel=_OWN)
 _COMMON = Channel(
     persistence=PersistenceOptions(hits=1, of=1),
     policy=AlertPolicyOptions(watch=1.0, warning=1.8, critical=3.5, bump=2.0, habituation=0.0, sampling_slope=0.5),
@@ -103,6 +104,6 @@ def test_bars_follow_the_sampling(judged: dict[str, Outcomes]) -> None:
 
 def test_a_part_has_levels_of_its_own() -> None:
     """A part whose policy knows no warning never warns."""
-    quiet = replace(_JUMP, policy=replace(_POLICY, warning=None, critical=None))
+    quiet = replace(_JUMP, channel=replace(_OWN, policy=replace(_POLICY, warning=None, critical=None)))
     channels = ScoringPlan(("value",), (_Z, quiet), _COMMON).channels
     assert [channel.policy.warning for channel in channels] == [1.8, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
@@ -18,6 +18,7 @@ from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions,
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors.ew_zscore import EW_ZSCORE, EwZScoreOptions
+from pynomaly.domain.detectors.joint_profile import JOINT_PROFILE, JointProfileOptions
 from pynomaly.domain.kernel import render
 from pynomaly.domain.learning_guard import GuardOptions
 from pynomaly.domain.outcome import Outcomes, Reason
@@ -41,6 +42,11 @@ def _alerting_by_itself() -> Part:
     return part
 
 
+_JOINT = NativeSource(JOINT_PROFILE, JointProfileOptions(horizon=256, scale_records=20))
+_FACETS = tuple(
+    Part(f"joint.{name}", _JOINT, (0, 1), replace(_CALIBRATION, gate=2.0), channel=JOINT_PROFILE.channel, facet=facet)
+    for facet, name in enumerate(JOINT_PROFILE.facets)
+)
 _GUARD = GuardOptions(severity=2.0, patience=5)
 _RULES = ScoringPlan(
     fields=("load", "heat"),
@@ -49,6 +55,7 @@ _RULES = ScoringPlan(
         Part("long", _LONG, (1,), _CALIBRATION, minimum_absolute=2.0, minimum_relative=0.05),
         Part("kept", _LONG, (0,), _CALIBRATION, guard=_GUARD),
         _alerting_by_itself(),
+        *_FACETS,
     ),
     common=Channel(
         CombinationOptions(soft_threshold=1.0, cap=4.0),
@@ -157,7 +164,7 @@ def test_every_rule_was_met(random_records: _Judged) -> None:
         Reason.DETECTOR_WARMING,
         Reason.CALIBRATOR_WARMING,
     }
-    assert {found.judged for found in random_records.traces} == {None, 0, 1}
+    assert {found.judged for found in random_records.traces} == {None, 0, 1, 2}
     assert any(part.kept_from_learning for found in random_records.traces for part in found.parts)
     assert any(level.sampling > 0 for found in random_records.traces for level in found.channels[0].levels)
 

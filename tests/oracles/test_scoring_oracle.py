@@ -128,7 +128,7 @@ class _PlainSeries:
         ):
             if learns:
                 detector.learn(value)
-            learn_score(calibrator[0], params, position_of(score))
+            learn_score(calibrator[0], params, position_of(score), 0.0)
 
 
 def _records(seed: int, records: int, series: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ def _severities(state: Row, params: Row, scores: NDArray[np.float64], result: ND
     for i in range(len(scores)):
         position = position_of(scores[i])
         result[i] = severity(state, params, position)
-        learn_score(state, params, position)
+        learn_score(state, params, position, 0.0)
 
 
 def _calibrated(*pieces: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,7 +79,7 @@ def test_a_severity_is_never_minus_zero() -> None:
     layout = calibrator_layout(CalibrationOptions(warm_up=1))
     state, params = layout.initial[0], layout.params[0]
     for score in (3.0, 4.0):
-        learn_score(state, params, position_of(score))
+        learn_score(state, params, position_of(score), 0.0)
     lowest = severity(state, params, position_of(1.0))
     assert (lowest, np.signbit(lowest)) == (0.0, False)
 

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from pynomaly.application.spec.detect import NativePart
 from pynomaly.application.spec.explain import bytes_per_series, explain
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.parse import parse_flow
 from pynomaly.application.spec.record import NoTime
 from pynomaly.bootstrap import plan_of
 from pynomaly.domain.calibration import CalibrationOptions
+from pynomaly.domain.detectors.joint_profile import JOINT_PROFILE, JointProfileOptions
+from pynomaly.domain.detectors.shape_profile import SHAPE_PROFILE
 from pynomaly.domain.outcome import Level
 from pynomaly.domain.scoring import Scoring
 from unit.smallest_flow import lines, with_
@@ -19,6 +22,9 @@ from unit.smallest_flow import lines, with_
 _NO_TIME = {"time": NoTime(field="none"), "values": ["a"]}
 _ONE_BY_ONE = "name its parts as entries of their own, to set it for one of them"
 _ONE_FIELD = {"time": {"field": "ts"}, "values": ["a"]}
+_FOUR_FIELDS = {"time": {"field": "ts"}, "values": ["a", "b", "c", "d"]}
+_TOGETHER = [f"joint.{facet}" for facet in JOINT_PROFILE.facets]
+_APART = [f"{name}:{field}" for name in ("slot", "range", "entropy", "rate", "profile", "jump") for field in "abc"]
 
 
 def _names(flow: FlowSpec) -> list[str]:
@@ -32,6 +38,15 @@ def _names(flow: FlowSpec) -> list[str]:
         ("auto", _NO_TIME, ["range", "entropy", "rate", "profile", "jump"]),
         ({"detector": "auto", "tier": "light"}, _ONE_FIELD, ["slot", "range", "entropy", "rate", "jump"]),
         ({"detector": "auto", "preset": "kpi"}, _ONE_FIELD, ["jump"]),
+        (
+            {"detector": "auto", "tier": "deep"},
+            _NO_TIME,
+            ["range", "entropy", "rate", "profile", "jump", *(f"shape.{facet}" for facet in SHAPE_PROFILE.facets)],
+        ),
+        ("auto", _FOUR_FIELDS, _TOGETHER),
+        ({"detector": "auto", "fields": ["a", "b", "c"]}, _FOUR_FIELDS, _APART),
+        ({"detector": "auto", "fields": ["a", "b"], "together": True}, _FOUR_FIELDS, _TOGETHER),
+        ({"detector": "auto", "preset": "kpi"}, _FOUR_FIELDS, [f"jump:{field}" for field in "abcd"]),
     ],
 )
 def test_what_it_stands_for(entry: object, record: dict[str, Any], expected: list[str]) -> None:
@@ -80,6 +95,22 @@ def test_its_own_levels_follow_no_lack_of_a_clock() -> None:
     assert (common.policy.watch, own.policy.watch) == (1.7, 2.3)
 
 
+@pytest.mark.parametrize(("tier", "horizon"), [("light", 256), ("standard", 1_000), ("deep", 2_000)])
+def test_tiers_of_fields_together(tier: str, horizon: int) -> None:
+    """The tier decides how far back windows are compared; scores are calibrated behind a gate unless told otherwise."""
+    record = {"time": {"field": "ts"}, "values": ["a", "b", "c", "d"]}
+    entries = [{"detector": "auto", "tier": tier}, {"detector": "auto", "as": "own", "calibration": {"warm_up": 40}}]
+    flow = parse_flow(with_(detectors=entries, record=record))
+    first, own = flow.parts[0].spec, flow.parts[-1].spec
+    assert isinstance(first, NativePart)
+    assert first.options == JointProfileOptions(horizon=horizon)
+    assert (first.calibration.gate, first.calibration.warm_up) == (2.0, 250)
+    assert (own.calibration.gate, own.calibration.warm_up) == (None, 40)
+    common, *joint = plan_of(flow).scoring.channels
+    assert len(joint) == 2
+    assert common.weight == 1.0 != joint[0].weight
+
+
 def test_the_fingerprint_is_that_of_its_parts() -> None:
     """What it stands for decides, not how it is written."""
     prints = [
@@ -119,7 +150,7 @@ def test_the_explanation_names_its_parts() -> None:
     [
         (
             {"detector": "auto", "tier": "heavy"},
-            "detectors[0].tier: must be one of light, standard, was 'heavy'",
+            "detectors[0].tier: must be one of light, standard, deep, was 'heavy'",
         ),
         (
             {"detector": "auto", "direction": "above"},

@@ -16,10 +16,10 @@ LEARN_ALONE = "detectors of other libraries learn on their own, out of the guard
 BAD_DETECTORS: list[tuple[str, Tree, list[str]]] = [
     (
         "unknown detector",
-        with_(detectors=["ew_zscor", {"detector": "isolation"}]),
+        with_(detectors=["ew_zscor", {"detector": "zebra"}]),
         [
             f"detectors[0]: must be one of {NAMES} (did you mean ew_zscore?), was 'ew_zscor'",
-            f"detectors[1].detector: must be one of {NAMES}, was 'isolation'",
+            f"detectors[1].detector: must be one of {NAMES}, was 'zebra'",
         ],
     ),
     (
@@ -56,6 +56,15 @@ BAD_DETECTORS: list[tuple[str, Tree, list[str]]] = [
             f"detectors[0].guard: must be left out: {LEARN_ALONE}",
             "detectors[1].direction: must be left out: detectors of other libraries expect no value to deviate from",
             "detectors[1].adopt_after: must be at most `refit_every`, was 501",
+        ],
+    ),
+    (
+        "steps before a detector that say too little or too much",
+        with_(detectors=[{"river": "LODA", "preprocessing": [{"params": {}}, "Min Max", {"step": "A", "window": 3}]}]),
+        [
+            "detectors[0].preprocessing[0].step: must be given",
+            "detectors[0].preprocessing[1].step: must match ^[A-Za-z][A-Za-z0-9_]*$, was 'Min Max'",
+            "detectors[0].preprocessing[2].window: must be a known key: one of step, params",
         ],
     ),
     (

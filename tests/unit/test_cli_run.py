@@ -126,7 +126,7 @@ def test_a_bad_flow(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (78, "")
     lines = ended.stderr.splitlines()
     assert lines[0].startswith("error: source.folow: must be a known key")
-    assert lines[1].startswith("error: detectors[0]: must be one of ew_zscore")
+    assert lines[1].startswith("error: detectors[0]: must be one of auto, ew_zscore")
     assert len(lines) == 2
     assert not (tmp_path / "state").exists()
 

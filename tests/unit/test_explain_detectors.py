@@ -94,6 +94,13 @@ def test_alert_memory_is_told_where_there_is_one() -> None:
     assert "past alerts" not in quiet
 
 
+def test_steps_before_a_detector_are_told() -> None:
+    """In their order, with their arguments."""
+    steps = ["MinMaxScaler", {"step": "RobustScaler", "params": {"q_inf": 0.1}}]
+    text = explained([{"river": "LODA", "preprocessing": steps}])
+    assert "Records go through MinMaxScaler(), then RobustScaler(q_inf=0.1) first." in text
+
+
 def test_costs_are_those_of_each_class() -> None:
     """A detector is not called as cheap as its library's cheapest."""
     text = explained([{"river": "LODA"}, {"river": "LocalOutlierFactor"}, {"pyod": "INNE"}])

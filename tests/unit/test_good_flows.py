@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pynomaly.application.spec.adhoc import detector_entry
 from pynomaly.application.spec.detect import NativePart, PyodPart, RiverPart
 from pynomaly.application.spec.duration import duration_text, parse_duration
 from pynomaly.application.spec.flow import FlowSpec
@@ -80,6 +81,21 @@ def test_adapted_parts_carry_their_class_and_arguments() -> None:
         250,
         "series",
     )
+
+
+def test_steps_before_a_detector_are_names_or_mappings() -> None:
+    """A bare name is a step without arguments; the command line joins names by plus signs."""
+    steps = ["MinMaxScaler", {"step": "RobustScaler", "params": {"q_inf": 0.1}}]
+    (part,) = parse_flow(with_(detectors=[{"river": "LODA", "preprocessing": steps}])).detectors
+    assert isinstance(part, RiverPart)
+    assert [(step.step, step.params) for step in part.preprocessing] == [
+        ("MinMaxScaler", {}),
+        ("RobustScaler", {"q_inf": 0.1}),
+    ]
+    (without,) = parse_flow(with_(detectors=[{"river": "LODA"}])).detectors
+    assert "preprocessing" not in without.model_dump()  # so that it has the fingerprint that it always had
+    entry = detector_entry("river/LODA:preprocessing=MinMaxScaler+MaxAbsScaler")
+    assert entry == {"river": "LODA", "preprocessing": ["MinMaxScaler", "MaxAbsScaler"]}
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def _result() -> DetectionResult:
         reason=np.array([Reason.ALERTED, Reason.NOT_A_NUMBER, Reason.DETECTOR_WARMING], np.uint8),
         level=np.array([Level.CRITICAL, 0, 0], np.uint8),
         evidence=np.array([7.25, _NAN, _NAN]),
+        ranking_score=np.array([7.29, _NAN, _NAN]),
         bar=np.array([6.0, _NAN, _NAN]),
         score=np.array([[9.0, 1.0], [_NAN] * 2, [_NAN] * 2]),
         severity=np.array([[4.0, _NAN], [_NAN] * 2, [_NAN] * 2]),

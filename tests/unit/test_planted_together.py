@@ -43,12 +43,13 @@ def _far_in_one_field() -> NDArray[np.float64]:
     [
         ("mahalanobis", _broken_correlation()),
         ("pca_residual", _broken_correlation()[:, [0, 1, 2, 0]] + [0.0, 0.0, 0.0, 4.0]),
+        ("loda", _broken_correlation()),
+        ("isolation_forest", _broken_correlation()),
         ("window_knn", _broken_correlation()),
         ("sdo_stream", _broken_correlation()),
         ("window_knn", _gap_between_clusters()),
-        ("loda", _gap_between_clusters()),
         ("loda", _far_in_one_field()),
-        ("isolation_forest", _far_in_one_field()),
+        ("rs_hash", _gap_between_clusters()),
         ("rs_hash", _far_in_one_field()),
     ],
 )

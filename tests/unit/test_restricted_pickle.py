@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from river import drift
 
 from pynomaly.domain.error import StateError
-from pynomaly.infrastructure.adapted.restricted_pickle import dump_models, load_models
-from pynomaly.infrastructure.adapted.river_catalogue import RIVER_KINDS, learn, river_class, score
+from pynomaly.infrastructure.adapted.restricted_pickle import dump_models, load_models, page_hinkley_test
+from pynomaly.infrastructure.adapted.river_catalogue import RIVER_KINDS, RiverKind, learn, river_class, score
 
 _OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("GaussianScorer", {}),
@@ -25,6 +26,9 @@ _OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("OneClassSVM", {"nu": 0.2, "intercept_lr": 0.05, "clip_gradient": 10.0}),
     ("PredictiveAnomalyDetection", {"n_std": 2.0, "warmup_period": 3}),
     ("StandardAbsoluteDeviation", {}),
+    ("ADWIN", {"clock": 1}),
+    ("KSWIN", {"window_size": 10, "stat_size": 4, "seed": 1}),
+    *(("PageHinkley", {"min_instances": 3, "threshold": 4.0, "mode": mode}) for mode in ("up", "down", "both")),
 ]
 
 
@@ -48,17 +52,30 @@ def test_options_cover_every_model() -> None:
 def test_models_come_back(name: str, params: dict[str, Any], records: int) -> None:
     """A model comes back as it was, from before its first record on, under every documented kind of options."""
     kind, model = RIVER_KINDS[name], river_class(name)(**params)
-    fields = ("a",) if kind.sees == "target" else ("a", "b")
+    fields = ("a",) if kind.takes_one_field else ("a", "b")
     rows = [[float(number % 7), float(number % 3)][: len(fields)] for number in range(records + 20)]
-    for row in rows[:records]:
-        learn(kind, model, fields, row)
+    for number, row in enumerate(rows[:records]):
+        _judged(kind, model, number, fields, row)
     (copy,) = load_models(dump_models([model]))
     assert type(copy) is type(model)
     for number, row in enumerate(rows[records:], records):
-        expected = score(kind, model, number, fields, row)
-        assert score(kind, copy, number, fields, row) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
-        learn(kind, model, fields, row)
-        learn(kind, copy, fields, row)
+        expected = _judged(kind, model, number, fields, row)
+        assert _judged(kind, copy, number, fields, row) == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+
+
+def _judged(kind: RiverKind, model: Any, number: int, fields: tuple[str, ...], row: list[float]) -> float:
+    strangeness = score(kind, [model], number, fields, row)
+    learn(kind, [model], fields, row)
+    return strangeness
+
+
+def test_a_test_of_page_hinkley_is_one_of_its_three() -> None:
+    """The one call that reads an attribute by its name reads nothing else, and of nothing else."""
+    for name in ("__init__", "update", "__class__"):
+        with pytest.raises(StateError, match="must hold a test of PageHinkley"):
+            page_hinkley_test(drift.PageHinkley(), name)
+    with pytest.raises(StateError, match="must hold a test of PageHinkley, was '_test_both' of ADWIN"):
+        load_models(pickle.dumps([_Calls(page_hinkley_test, drift.ADWIN(), "_test_both")]))
 
 
 @pytest.mark.parametrize(

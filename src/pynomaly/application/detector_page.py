@@ -44,7 +44,8 @@ def detector_page() -> str:
 
 def _overview(one: DetectorDescription) -> str:
     looks_at = "several fields together" if one.takes_vector else "one field"
-    return f"| [`{one.name}`](#{one.name}) | {looks_at} | {one.scale} | {one.bytes_per_series:,} | {one.summary} |"
+    size = "" if one.bytes_per_series is None else f"{one.bytes_per_series:,}"
+    return f"| [`{one.name}`](#{one.name}) | {looks_at} | {one.scale} | {size} | {one.summary} |"
 
 
 def _section(one: DetectorDescription) -> Iterator[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.event import Event
+from pynomaly.domain.option import Options
 from pynomaly.domain.record import Float64Matrix, Int64Column, Stream
 from pynomaly.domain.state import StateImage
 
@@ -84,3 +85,26 @@ class AdaptedPart(Protocol):
 
 
 AdaptedPartFactory = Callable[[PartContext], AdaptedPart]
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptedDetector:
+    """A detector outside the fused kernel that a flow names, as it names a native one, by a name and options.
+
+    Parameters
+    ----------
+    name
+        What a flow calls it.
+    options
+        Its options; the class docstring says what the detector catches and when it fails.
+    build
+        ``(options, names of the d fields) -> factory``; it checks what its options alone cannot say, raises
+        `ConfigError` where that does not fit, and starts nothing. Called once for each part of a flow.
+    takes_vector
+        Whether one part sees all value fields together (else there is one part for each field).
+    """
+
+    name: str
+    options: type[Options]
+    build: Callable[[Any, tuple[str, ...]], AdaptedPartFactory]
+    takes_vector: bool = True

@@ -23,7 +23,7 @@ are rescaled, which happens at record counts fixed by the half-life; a restored 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, log10, nan
+from math import inf, log, log10, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,8 @@ class CalibrationOptions(Options):
     half_life: float = option(10_000.0, "records after which a score counts half", low=100.0, high=5e6)
     quantile: float = option(0.99, "share of the scores below the fitted tail", low=0.5, high=0.9999)
     warm_up: int = option(150, "scores of a series before its first severity", low=1, high=10_000_000)
+    gate: float | None = option(None, "severity above which a score is hardly learned", low=0.1, high=1e6)
+    gated: float = option(0.01, "weight with which it is learned", low=0.0, high=1.0)
 
 
 def calibrator_layout(options: CalibrationOptions) -> Layout:
@@ -83,6 +85,8 @@ def calibrator_layout(options: CalibrationOptions) -> Layout:
         tail_share=1.0 - options.quantile,
         at_threshold=-log10(1.0 - options.quantile),
         warm_up=options.warm_up,
+        gate=inf if options.gate is None else options.gate,
+        gated=options.gated,
     )
     return Layout(initial, params)
 
@@ -111,15 +115,20 @@ def severity(state: Row, params: Row, position: float) -> float:
 
 
 @compiled
-def learn_score(state: Row, params: Row, position: float) -> None:
-    """Add a score to the histogram and move the threshold to the quantile; NaN is not learned."""
+def learn_score(state: Row, params: Row, position: float, severity: float) -> None:
+    """Add a score to the histogram and move the threshold to the quantile; NaN is not learned.
+
+    Beyond the gate it counts little, so that an anomaly that lasts stays one for longer: a new regime is learned all
+    the same, as many times slower.
+    """
     if position != position:  # noqa: PLR0124 - NaN, in compiled code
         return
     index = _place(position) - state.shift
     if index < 0 or index >= _TOP:
         index = _follow(state, index)
     before = state.mass[index]
-    state.mass[index] = np.float32(before + state.weight)
+    share = params.gated if severity > params.gate else 1.0
+    state.mass[index] = np.float32(before + share * state.weight)
     added = float(state.mass[index]) - float(before)  # what float32 kept of the weight
     state.total += added
     if index > state.threshold:

@@ -2,7 +2,7 @@
 
 For each accepted record, in the order of its stream::
 
-    contribution of a part = min(max(severity - soft_threshold, 0), cap)
+    contribution of a part = weight * min(max(severity - soft_threshold, 0), cap)
     evidence               = sum of the contributions that no rule of their part holds back
     level fires            = evidence >= threshold for `hits` of the last `of` records of the series
                              and evidence >= bar = threshold + habituation * ln(1 + A) + B
@@ -12,7 +12,7 @@ show more. B jumps to `bump` at an alert and halves every `bump_half_life` recor
 much stronger event still gets. Every level has its own A and B, so that an escalation alerts anew; an alert at one
 level counts as an alert at the levels below it. A and B decay lazily: a quiet record costs nothing here.
 
-A part with a policy of its own is a channel of its own: its evidence is judged apart from the common sum, with levels,
+A detector with rules of its own is a channel of its own: its evidence is judged apart from the common sum, with levels,
 A and B of its own. The verdict of a record is that of the channel that alerts at the highest level, of the common one
 where they agree; its evidence, bar and contributions are that channel's.
 
@@ -62,11 +62,23 @@ BAR: Final = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A sum of evidence that is judged by itself, and its rules."""
+    """A sum of evidence that is judged by itself, and its rules.
+
+    Parameters
+    ----------
+    combination, persistence, policy
+        How severities add up, how long they must last, and when the sum alerts.
+    weight
+        What a contribution counts, for parts whose usual sum is not on the scale of the alert levels.
+    ranked
+        What its evidence counts in the ranking score.
+    """
 
     combination: CombinationOptions = field(default_factory=CombinationOptions)
     persistence: PersistenceOptions = field(default_factory=PersistenceOptions)
     policy: AlertPolicyOptions = field(default_factory=AlertPolicyOptions)
+    weight: float = 1.0
+    ranked: float = 1.0
 
     def rules(self) -> NDArray[np.void]:
         """Return the ``(1,)`` row of rules that compiled code reads."""
@@ -74,6 +86,8 @@ class Channel:
         return row(
             soft_threshold=self.combination.soft_threshold,
             cap=self.combination.cap,
+            weight=float(self.weight),
+            ranked=float(self.ranked),
             hits=self.persistence.hits,
             of=self.persistence.of,
             watch=watch,
@@ -120,7 +134,7 @@ def series_dtype(guarded_parts: int, channels: int = 1, *, keeps_interval: bool 
 def contribution(rules: Row, severity: float) -> float:
     """Return what a severity adds to the evidence; an unknown one adds nothing."""
     if severity > rules.soft_threshold:
-        return min(severity - rules.soft_threshold, rules.cap)
+        return float(rules.weight * min(severity - rules.soft_threshold, rules.cap))
     return 0.0
 
 

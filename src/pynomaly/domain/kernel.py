@@ -33,7 +33,8 @@ _LOOP = '''
 
 @numba.njit(error_model="numpy", cache=True)
 def process(slot, refusal, time_ns, values, vectors, external, series, rules, states, params, part_rules,
-            calibrators, calibration, reason, level, evidence, bar, scores, severities, contributions, expected):
+            calibrators, calibration, reason, level, evidence, ranking, bar, scores, severities, contributions,
+            expected):
     """Judge and learn every row in order; outputs are written in place."""
     last = slot.shape[0] - 1
     for i in range(slot.shape[0]):
@@ -47,6 +48,7 @@ _BEGIN = """        if refusal[i] != 0:
             reason[i] = refusal[i]
             level[i] = 0
             evidence[i] = nan
+            ranking[i] = nan
             bar[i] = nan
             scores[i, :] = nan
             severities[i, :] = nan
@@ -60,10 +62,12 @@ _BEGIN = """        if refusal[i] != 0:
         calibrating = 0
 """
 
+_TIES = 0.01  # weight of the plain severities in the ranking score, which would be 0 for most records
 _CALIBRATING, _WARMING = int(Reason.CALIBRATOR_WARMING), int(Reason.DETECTOR_WARMING)
 _UNKNOWN = f"""        reason[i] = {_CALIBRATING} if calibrating > 0 else {_WARMING}
         level[i] = 0
         evidence[i] = nan
+        ranking[i] = nan
         bar[i] = nan
         judged = -1
 """
@@ -71,7 +75,7 @@ _UNKNOWN = f"""        reason[i] = {_CALIBRATING} if calibrating > 0 else {_WARM
 
 @dataclass(frozen=True, slots=True)
 class PartIndex:
-    """Where the arrays of part ``k`` stand in the kernel's tuples, None where it has none; and its channel."""
+    """Where the arrays of part ``k`` stand in the kernel's tuples, None where it has none; its facet and channel."""
 
     state: int | None
     calibrator: int | None
@@ -79,26 +83,28 @@ class PartIndex:
     external: int | None
     guard: int | None
     channel: int
+    facet: int
 
 
 def part_indices(plan: ScoringPlan) -> tuple[PartIndex, ...]:
-    """Number the arrays of every part."""
+    """Number the arrays of every part; the facets of a detector share its own."""
     counts = {"state": 0, "calibrator": 0, "vector": 0, "external": 0, "guard": 0, "channel": 0}
 
-    def number(name: str, *, wanted: bool) -> int | None:
+    def number(name: str, part: Part, *, wanted: bool) -> int | None:
         if not wanted:
             return None
-        counts[name] += 1
+        counts[name] += part.facet == 0 or name == "calibrator"
         return counts[name] - 1
 
     return tuple(
         PartIndex(
-            state=number("state", wanted=_is_native(part)),
-            calibrator=number("calibrator", wanted=part.is_calibrated),
-            vector=number("vector", wanted=_takes_vector(part)),
-            external=number("external", wanted=not _is_native(part)),
-            guard=number("guard", wanted=part.guard is not None),
-            channel=0 if (own := number("channel", wanted=part.policy is not None)) is None else own + 1,
+            state=number("state", part, wanted=_is_native(part)),
+            calibrator=number("calibrator", part, wanted=part.is_calibrated),
+            vector=number("vector", part, wanted=_takes_vector(part)),
+            external=number("external", part, wanted=not _is_native(part)),
+            guard=number("guard", part, wanted=part.guard is not None),
+            channel=0 if (own := number("channel", part, wanted=part.channel is not None)) is None else own + 1,
+            facet=part.facet,
         )
         for part in plan.parts
     )
@@ -114,13 +120,14 @@ def render(plan: ScoringPlan) -> str:
     learn = "".join(_indented(_learn_lines(k, index)) for k, (_, index) in parts)
     prefetch = _indented(_prefetch_lines(indices))
     judge = _UNKNOWN + "".join(_indented(_judge_lines(channel)) for channel in range(len(plan.channels)))
+    judge += _indented(_ranking_lines(len(plan.channels)))
     aside = _indented(_set_aside_lines(indices))
     expected = _indented(_expected_lines(plan))
     return _HEAD + imports + _LOOP + prefetch + _BEGIN + begin + score + expected + judge + aside + learn
 
 
 def _imports(k: int, part: Part) -> str:
-    if not isinstance(part.source, NativeSource):
+    if not isinstance(part.source, NativeSource) or part.facet > 0:
         return ""
     detector = part.source.detector
     functions: list[tuple[str, Callable[..., object]]] = [("score", detector.score), ("learn", detector.learn)]
@@ -137,7 +144,7 @@ def _prefetch_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
     """Ask for the rows of the records ahead."""
     yield f"far = slot[min(i + {_FAR}, last)]"
     yield "prefetch(series, far, 0)"
-    states = [index.state for index in indices if index.state is not None]
+    states = [index.state for index in indices if index.state is not None and index.facet == 0]
     calibrators = [index.calibrator for index in indices if index.calibrator is not None]
     yield from (f"prefetch(states[{number}], far, 0)" for number in states)
     yield from (f"prefetch(calibrators[{number}], far, 0)" for number in calibrators)
@@ -148,11 +155,7 @@ def _prefetch_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
 
 def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
     """Score part k, make it a severity, add its contribution unless a rule holds it back."""
-    if index.state is None:
-        yield f"a{k} = external[i, {index.external}]"
-    else:
-        yield f"x{k} = {_input(part, index)}"
-        yield f"a{k} = score_{k}(states[{index.state}][j], params[{index.state}][0], x{k}, t)"
+    yield from _own_score_lines(k, part, index)
     if index.calibrator is None:
         yield f"v{k} = a{k}"
     else:
@@ -162,6 +165,7 @@ def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
     yield f"severities[i, {k}] = v{k}"
     yield f"if not isnan(v{k}):"
     yield f"    known_{index.channel} += 1"
+    yield f"    severity_sum += v{k}"
     yield f"elif not isnan(a{k}):"
     yield "    calibrating += 1"
     yield f"e{k} = " + (_expect_call(k, index) if _expects(part) else "nan")
@@ -181,10 +185,25 @@ def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
         yield f"    contributions[i, {k}] = c{k}"
 
 
+def _own_score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
+    """Score part k, or read the score that its detector has written with the first of its facets."""
+    if index.state is None:
+        yield f"a{k} = external[i, {index.external}]"
+        return
+    facets = 0 if (detector := _detector(part)) is None else len(detector.facets)
+    call = f"score_{k}(states[{index.state}][j], params[{index.state}][0], x{k}, t"
+    if index.facet == 0:
+        yield f"x{k} = {_input(part, index)}"
+        yield f"{call}, scores[i, {k}:{k + facets}])" if facets else f"a{k} = {call})"
+    if facets:
+        yield f"a{k} = scores[i, {k}]"
+
+
 def _begin_lines(plan: ScoringPlan) -> Iterator[str]:
     """Empty the sums of every channel."""
     if plan.keeps_interval:
         yield "learn_gap(one, t)"
+    yield "severity_sum = 0.0"
     for channel in range(len(plan.channels)):
         raised = plan.keeps_interval and plan.channels[channel].policy.sampling_slope > 0
         yield f"raised_{channel} = " + (f"sampling_raise(one, rules[{channel}])" if raised else "0.0")
@@ -208,6 +227,13 @@ def _judge_lines(channel: int) -> Iterator[str]:
     yield f"        judged = {channel}"
 
 
+def _ranking_lines(channels: int) -> Iterator[str]:
+    """Sum up everything that speaks for an anomaly, whether or not it alerts."""
+    sums = " + ".join(f"rules[{channel}].ranked * raw_{channel}" for channel in range(channels))
+    yield "if judged >= 0:"
+    yield f"    ranking[i] = {sums} + {_TIES} * severity_sum"
+
+
 def _set_aside_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
     """Leave only the contributions to the evidence that decided."""
     if any(index.channel > 0 for index in indices):
@@ -217,7 +243,7 @@ def _set_aside_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
 
 
 def _learn_lines(k: int, index: PartIndex) -> Iterator[str]:
-    if index.state is not None:
+    if index.state is not None and index.facet == 0:
         call = f"learn_{k}(states[{index.state}][j], params[{index.state}][0], x{k}, t)"
         if index.guard is None:
             yield call
@@ -225,7 +251,7 @@ def _learn_lines(k: int, index: PartIndex) -> Iterator[str]:
             yield f"if may_learn(one, {index.guard}, part_rules[{k}][0], v{k}):"
             yield f"    {call}"
     if index.calibrator is not None:
-        yield f"learn_score(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k})"
+        yield f"learn_score(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k}, v{k})"
 
 
 def _expected_lines(plan: ScoringPlan) -> Iterator[str]:

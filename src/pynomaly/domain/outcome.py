@@ -162,10 +162,6 @@ class Level(IntEnum):
         return self.name.lower()
 
 
-#: Weight of the plain severities in the ranking score.
-RANKING_SHARE: Final = 0.01
-
-
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """Outcomes of ``n`` records as columns, for ``k`` parts and ``d`` value fields.
@@ -178,6 +174,11 @@ class Outcomes:
         ``(n,)`` `Level` of the alert; 0 where none.
     evidence
         ``(n,)`` severities combined; NaN where no part knew one.
+    ranking_score
+        ``(n,)`` what ranks the records of a history: the evidence of all channels, each by what it counts there,
+        before rules hold any back, + 0.01 * the sum of all severities; NaN while unknown. The evidence alone is 0 for
+        most records, and such ties rank as badly as chance; the small share of severities below the soft threshold,
+        and above the cap, breaks them.
     bar
         ``(n,)`` what the evidence had to reach at the level judged last; NaN where nothing was judged.
     score
@@ -193,6 +194,7 @@ class Outcomes:
     reason: NDArray[np.uint8]
     level: NDArray[np.uint8]
     evidence: NDArray[np.float64]
+    ranking_score: NDArray[np.float64]
     bar: NDArray[np.float64]
     score: NDArray[np.float64]
     severity: NDArray[np.float64]
@@ -209,6 +211,7 @@ class Outcomes:
             reason=np.empty(records, np.uint8),
             level=np.empty(records, np.uint8),
             evidence=np.empty(records),
+            ranking_score=np.empty(records),
             bar=np.empty(records),
             score=np.empty((records, parts)),
             severity=np.empty((records, parts)),
@@ -223,6 +226,7 @@ class Outcomes:
         outcomes.reason[:] = reason
         outcomes.level[:] = 0
         outcomes.evidence[:] = np.nan
+        outcomes.ranking_score[:] = np.nan
         outcomes.bar[:] = np.nan
         return outcomes
 
@@ -244,16 +248,6 @@ class Outcomes:
     def highest_severity(self) -> NDArray[np.float64]:
         """``(n,)`` largest severity of any part; NaN where none is known."""
         return np.fmax.reduce(self.severity, axis=1, initial=np.nan)
-
-    @property
-    def ranking_score(self) -> NDArray[np.float64]:
-        """``(n,)`` what ranks the records of a history: evidence + 0.01 * the sum of all severities; NaN while unknown.
-
-        The evidence alone is 0 for most records, and such ties rank as badly as chance; the small share of severities
-        below the soft threshold, and above the cap, breaks them.
-        """
-        severities = np.nansum(self.severity, axis=1)
-        return self.evidence + RANKING_SHARE * severities
 
     @property
     def alert_score(self) -> NDArray[np.float64]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.domain.adapted import AdaptedPartFactory
-from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors.seam import Detector
@@ -19,7 +18,6 @@ from pynomaly.domain.option import Options
 
 Direction = Literal["both", "above", "below"]
 _SIGNS = {"both": 0, "above": 1, "below": -1}
-_AS_IT_IS = CombinationOptions(soft_threshold=0.0, cap=100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class AdaptedSource:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One detector on some value fields, with the rules for what it says.
+    """One score of a detector on some value fields, with the rules for what it says.
 
     Parameters
     ----------
@@ -55,8 +53,10 @@ class Part:
         Deviations from the expected value that count (relative: as a ratio of the expected value's size).
     guard
         Which records it must not learn; None learns all.
-    policy
-        When it alerts by itself; None: it adds to the common evidence.
+    channel
+        How it alerts by itself; None: it adds to the common evidence.
+    facet
+        Which of the detector's scores it is. Those after the first follow it in the plan; they share the state.
     """
 
     name: str
@@ -67,7 +67,8 @@ class Part:
     minimum_absolute: float = 0.0
     minimum_relative: float = 0.0
     guard: GuardOptions | None = None
-    policy: AlertPolicyOptions | None = None
+    channel: Channel | None = None
+    facet: int = 0
 
     @property
     def is_calibrated(self) -> bool:
@@ -106,9 +107,9 @@ class ScoringPlan:
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """What is judged by itself: the common evidence, then every part with a policy of its own, in their order."""
-        own = (Channel(_AS_IT_IS, self.common.persistence, part.policy) for part in self.parts if part.policy)
-        return (self.common, *own)
+        """What is judged by itself: the common evidence, then that of each detector with rules of its own, in order."""
+        own = (part.channel for part in self.parts if part.channel is not None and part.facet == 0)
+        return (self.common, *(replace(channel, persistence=self.common.persistence) for channel in own))
 
     @property
     def keeps_interval(self) -> bool:

@@ -130,6 +130,7 @@ class Scoring:
             outcomes.reason,
             outcomes.level,
             outcomes.evidence,
+            outcomes.ranking_score,
             outcomes.bar,
             outcomes.score,
             outcomes.severity,
@@ -183,7 +184,7 @@ class Scoring:
         return tuple(
             values if part.fields == everything else np.ascontiguousarray(values[:, list(part.fields)])
             for part, index in zip(self._plan.parts, self._indices, strict=True)
-            if index.vector is not None
+            if index.vector is not None and part.facet == 0
         )
 
     def _numbered(self, kind: str) -> tuple[NDArray[Any], ...]:
@@ -204,7 +205,7 @@ def _layouts(plan: ScoringPlan, indices: tuple[PartIndex, ...]) -> dict[str, Lay
     series = series_dtype(guards, len(plan.channels), keeps_interval=plan.keeps_interval)
     layouts = {"series": Layout(np.zeros(1, series), np.zeros(0))}
     for part, index in zip(plan.parts, indices, strict=True):
-        if index.state is not None and isinstance(part.source, NativeSource):
+        if part.facet == 0 and isinstance(part.source, NativeSource):
             layouts[f"state.{part.name}"] = part.source.detector.layout(part.source.options, len(part.fields))
         if index.calibrator is not None:
             layouts[f"calibrator.{part.name}"] = calibrator_layout(part.calibration)

@@ -2,7 +2,9 @@
 
 numba's own cache looks at one file: after an edit of an imported function it would run the old code. Here the folder
 is named by a hash of the sources of all modules that a kernel imports, directly or through others, of the Python,
-NumPy, numba and LLVM versions and of the CPU. A kernel is written there as a source file and numba caches beside it.
+NumPy, numba and LLVM versions and of the CPU. Sources are those of the packages that a kernel names, which are ours
+and those of plug-ins; of what else they import the version counts. A kernel is written there as a source file and
+numba caches beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
@@ -105,24 +108,59 @@ def _sources(kernel: str) -> list[str]:
     """Return the text of every module that a kernel's source reaches by imports, in the order of their names."""
     reached: set[str] = set()
     waiting = set(_imports(kernel))
+    packages = {_package(name) for name in waiting}
     while waiting:
         name = waiting.pop()
         reached.add(name)
-        waiting |= _imports(_text(name)) - reached
-    return [_text(name) for name in sorted(reached)]
+        if _package(name) in packages:
+            waiting |= _imports(_text(name), name) - reached
+    libraries = {_package(name) for name in reached} - packages
+    own = sorted(name for name in reached if _package(name) in packages)
+    return [*(_text(name) for name in own), *map(_version, sorted(libraries))]
 
 
 @cache  # kernels share most of their modules: read anew for each, they would take a tenth of a start
-def _imports(source: str) -> frozenset[str]:
-    """Return the modules that a source imports from; libraries count by their version instead."""
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
-    names = {node.module for node in nodes if node.module is not None}
-    return frozenset(name for name in names if name.partition(".")[0] not in _BY_VERSION)
+def _imports(source: str, module: str = "") -> frozenset[str]:
+    """Return the modules that a source imports; those that come with Python, NumPy and numba are known by theirs."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= _imported_from(node, module)
+    return frozenset(name for name in names if _package(name) not in _BY_VERSION)
+
+
+def _imported_from(node: ast.ImportFrom, module: str) -> set[str]:
+    """Return the module that a statement names, and those of its names that are modules, which are loaded by then."""
+    origin = node.module or ""
+    if node.level > 0:
+        package = sys.modules[module].__package__ or ""
+        origin = importlib.util.resolve_name("." * node.level + origin, package)
+    below = {f"{origin}.{alias.name}" for alias in node.names}
+    return {origin} | (below & sys.modules.keys())
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@cache
+def _version(package: str) -> str:
+    """Return a library's distributions with their versions, whichever of them it is made of."""
+    distributions = metadata.packages_distributions().get(package, [])
+    return " ".join([package, *(f"{name}=={metadata.version(name)}" for name in sorted({*distributions}))])
 
 
 @cache
 def _text(module: str) -> str:
-    return inspect.getsource(importlib.import_module(module))
+    """Return the source of a module; of one that has none, compiled to a library, its bytes in hexadecimal."""
+    loaded = importlib.import_module(module)
+    try:
+        return inspect.getsource(loaded)
+    except (OSError, TypeError):
+        file = getattr(loaded, "__file__", None)
+        return "" if file is None else Path(file).read_bytes().hex()
 
 
 def _writable(root: Path) -> Path:

@@ -14,7 +14,7 @@ from pynomaly.domain.error import ConfigError, Problem
 #: Detectors where none are named.
 DEFAULT_DETECTORS: Final = ("auto",)
 _LIBRARIES: Final = ("river", "pyod")
-_LISTS: Final = ("fields",)  # options that are lists, even of one
+_LISTS: Final = ("fields", "preprocessing")  # options that are lists, even of one
 _WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
 
 Entry = str | Mapping[str, object]
@@ -96,7 +96,7 @@ def detector_entry(text: str) -> dict[str, object]:
     """Read ``NAME[:option=value,...]`` as an entry of `detectors`.
 
     ``river/CLASS`` and ``pyod/CLASS`` name detectors of those libraries; a dot goes into a nested mapping; the names
-    of ``fields`` are joined by plus signs.
+    of ``fields`` and of the steps of ``preprocessing`` are joined by plus signs.
 
     Raises
     ------

@@ -21,9 +21,10 @@ class AutoPart(PartSpec):  # noqa: D101 - what it is stands with its options
     absent: ClassVar = dict.fromkeys(("guard", "direction", "minimum_absolute", "minimum_relative"), _OF_ITS_PARTS)
 
     detector: Literal["auto"] = Field("auto", description="Which detector.")
-    tier: Literal["light", "standard"] = option_key(AutoOptions, "tier")
+    tier: Literal["light", "standard", "deep"] = option_key(AutoOptions, "tier")
     preset: Literal["general", "kpi"] = option_key(AutoOptions, "preset")
     horizon: int = option_key(AutoOptions, "horizon")
+    together: bool | None = option_key(AutoOptions, "together")
 
     @property
     def detects_with(self) -> str:
@@ -35,17 +36,18 @@ class AutoPart(PartSpec):  # noqa: D101 - what it is stands with its options
         """Its options."""
         return to_options(AutoOptions, self)
 
-    def stands_for(self, *, has_clock: bool) -> tuple[PartSpec, ...]:
+    def stands_for(self, fields: int, *, has_clock: bool) -> tuple[PartSpec, ...]:
         """Return its parts, which are detectors like any other."""
-        return tuple(self._part(member) for member in members(self.options, has_clock=has_clock))
+        return tuple(self._part(member) for member in members(self.options, fields, has_clock=has_clock))
 
-    def alert_defaults(self, *, has_clock: bool) -> AlertDefaults:
+    def alert_defaults(self, fields: int, *, has_clock: bool) -> AlertDefaults:
         """Return the alert levels that suit its parts."""
-        return alert_defaults(self.options, has_clock=has_clock)
+        return alert_defaults(self.options, fields, has_clock=has_clock)
 
     def _part(self, member: Member) -> PartSpec:
         section = NATIVE_PARTS[member.detector.name]
-        calibration = {"calibration": self.calibration} if member.detector.scale == "raw" else {}
+        is_given = "calibration" in self.model_fields_set and member.detector.scale == "raw"
+        calibration = {"calibration": self.calibration} if is_given else {}
         return section.model_validate(
             {
                 "detector": member.detector.name,

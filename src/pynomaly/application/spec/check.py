@@ -70,15 +70,16 @@ def parts_of(detectors: Detectors, record: RecordSpec, window: Window) -> tuple[
 
 def reach(parts: Sequence[PlacedPart], combine: CombinationOptions) -> float:
     """Return the highest evidence of the parts: together, or without a bound of a part that alerts by itself."""
-    if any(part.own_policy is not None for part in parts):
+    if any(part.own_channel is not None for part in parts):
         return math.inf
     return len(parts) * combine.cap
 
 
-def alert_defaults(detectors: Detectors, record: RecordSpec) -> AlertDefaults:
+def alert_defaults(detectors: Detectors, record: RecordSpec, window: Window) -> AlertDefaults:
     """Return the alert levels that suit the detectors: those of the first entry that asks for other than the usual."""
     has_clock = not isinstance(record.time, NoTime)
-    asked = (spec.alert_defaults(has_clock=has_clock) for spec in detectors)
+    known = scored_fields(record, window)
+    asked = (spec.alert_defaults(spec.field_count(known), has_clock=has_clock) for spec in detectors)
     return next((defaults for defaults in asked if defaults != AlertDefaults()), AlertDefaults())
 
 
@@ -136,7 +137,7 @@ def _levels_are_reachable(
     record: RecordSpec, window: Window, detectors: Detectors, combine: CombinationOptions, alert: AlertSpec
 ) -> Iterator[Complaint]:
     highest = reach(parts_of(detectors, record, window), combine)
-    levels = alert.bars(highest, alert_defaults(detectors, record))
+    levels = alert.bars(highest, alert_defaults(detectors, record, window))
     if not levels:
         yield Complaint(("alert", "levels"), f"must be given: the parts reach {highest:g} only, less than any default")
     for level, bar in levels.items():

@@ -15,6 +15,9 @@ RIVER_COSTS: Final = {
     "OneClassSVM": "13 us",
     "PredictiveAnomalyDetection": "13 us",
     "StandardAbsoluteDeviation": "3 us",
+    "ADWIN": "3 us",
+    "KSWIN": "400 us",
+    "PageHinkley": "3 us",
 }
 #: While many records come at once; some cost more when they come one by one.
 PYOD_COSTS: Final = {

@@ -1,4 +1,4 @@
-"""The detectors of a flow: native ones, and those of River and PyOD."""
+"""The detectors of a flow: native ones, adapted ones of other distributions, and those of River and PyOD."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, TypeVar, cast
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from pynomaly.application.plugin import Plugin
 from pynomaly.application.spec.option import from_options, to_options
 from pynomaly.application.spec.section import Name, NonNegative, ReadBy, Section
-from pynomaly.domain.alert_policy import AlertPolicyOptions
+from pynomaly.domain.adapted import AdaptedDetector
 from pynomaly.domain.calibration import CalibrationOptions
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors import Detector
 from pynomaly.domain.detectors.auto import AlertDefaults
 from pynomaly.domain.learning_guard import GuardOptions
@@ -45,8 +54,14 @@ def _read_listed(given: object) -> Listed:
     return tuple(scalars) if isinstance(given, list | tuple) else scalars[0]
 
 
+Arguments = dict[str, Annotated[Argument, ReadBy(_read_argument, Argument)]]
+
+
 class PartSpec(Section):
     """What every entry of `detectors` can say."""
+
+    plugin: ClassVar[Plugin | None] = None
+    """Where the detector comes from, if another distribution brought it under a name."""
 
     name: Annotated[PartName | None, Field(alias="as")] = None
     """Name of the part in alerts; by default the detector's."""
@@ -70,11 +85,20 @@ class PartSpec(Section):
         """Whether one part sees all fields together."""
         return True
 
-    def stands_for(self, *, has_clock: bool) -> tuple[PartSpec, ...]:  # noqa: ARG002 - bundles ask
-        """Return what is scored: itself, or the members of a bundle."""
+    @property
+    def facets(self) -> tuple[str, ...]:
+        """Names of its scores, where it has several."""
+        return ()
+
+    def field_count(self, known: tuple[str, ...]) -> int:
+        """Return how many fields it looks at, of those that a flow knows."""
+        return len(self.fields or known)
+
+    def stands_for(self, fields: int, *, has_clock: bool) -> tuple[PartSpec, ...]:  # noqa: ARG002 - bundles ask
+        """Return what is scored of so many fields: itself, or the members of a bundle."""
         return (self,)
 
-    def alert_defaults(self, *, has_clock: bool) -> AlertDefaults:  # noqa: ARG002 - bundles ask
+    def alert_defaults(self, fields: int, *, has_clock: bool) -> AlertDefaults:  # noqa: ARG002 - bundles ask
         """Return the alert levels that suit it."""
         return AlertDefaults()
 
@@ -113,6 +137,11 @@ class NativePart(PartSpec):
         return self.native.takes_vector
 
     @property
+    def facets(self) -> tuple[str, ...]:
+        """Names of its scores, where it has several."""
+        return self.native.facets
+
+    @property
     def options(self) -> Options:
         """The detector's own options."""
         return to_options(self.native.options, self)
@@ -122,6 +151,13 @@ class NativePart(PartSpec):
     def _knows_an_expected_value(cls, given: ValueT, info: ValidationInfo) -> ValueT:
         if cls.native.expect is None and not cls._is_default(given, info):
             raise ValueError(f"must be left out: {cls.native.name} expects no value to deviate from")
+        return given
+
+    @field_validator("guard")
+    @classmethod
+    def _has_one_score(cls, given: GuardOptions | None) -> GuardOptions | None:
+        if given is not None and cls.native.facets:
+            raise ValueError(f"must be left out: {cls.native.name} has several scores, each with its own calibration")
         return given
 
     @field_validator("calibration")
@@ -142,32 +178,86 @@ class NativePart(PartSpec):
 
 
 class AdaptedPartSpec(PartSpec):
-    """A detector of another library, which scores batches in Python and learns on its own."""
+    """A detector that scores batches in Python and learns on its own."""
 
     absent: ClassVar = {
         "guard": "detectors of other libraries learn on their own, out of the guard's reach",
         **dict.fromkeys(_DEVIATION, "detectors of other libraries expect no value to deviate from"),
     }
 
-    params: dict[str, Annotated[Argument, ReadBy(_read_argument, Argument)]] = Field(
-        default_factory=dict[str, Argument]
-    )
+
+class AdaptedDetectorPart(AdaptedPartSpec):
+    """An adapted detector with a name of its own; subclasses add its options as further keys."""
+
+    adapted: ClassVar[AdaptedDetector]
+
+    detector: str
+    """Which detector."""
+
+    @property
+    def detects_with(self) -> str:
+        """What the detector is called where it comes from."""
+        return self.detector
+
+    @property
+    def takes_vector(self) -> bool:
+        """Whether one part sees all fields together."""
+        return self.adapted.takes_vector
+
+    @property
+    def options(self) -> Options:
+        """The detector's own options."""
+        return to_options(self.adapted.options, self)
+
+    @model_validator(mode="after")
+    def _options_agree(self) -> AdaptedDetectorPart:
+        _ = self.options
+        return self
+
+
+class LibraryPart(AdaptedPartSpec):
+    """A detector of another library, by the name of its class."""
+
+    params: Arguments = Field(default_factory=dict[str, Argument])
     """Arguments of the detector's class, by its own names."""
 
 
-class RiverPart(AdaptedPartSpec):
-    """A detector of `river.anomaly`: one model for each series, which learns record by record."""
+class StepSpec(Section):
+    """A transformer of `river.preprocessing`, which sees a record before the detector does."""
+
+    step: ClassName
+    """Name of the class, such as StandardScaler."""
+    params: Arguments = Field(default_factory=dict[str, Argument])
+    """Its arguments, by its own names."""
+
+
+def _read_step(given: object) -> StepSpec:
+    return StepSpec.model_validate({"step": given} if isinstance(given, str) else given)
+
+
+class RiverPart(LibraryPart):
+    """A detector of `river.anomaly` or `river.drift`: one model for each series, which learns record by record."""
 
     river: ClassName
     """Name of the class, such as HalfSpaceTrees."""
+    preprocessing: Annotated[
+        tuple[Annotated[StepSpec, ReadBy(_read_step, ClassName | StepSpec)], ...], Field(max_length=20)
+    ] = ()
+    """Transformers of `river.preprocessing` that records go through first, in this order: names, or mappings."""
 
     @property
     def detects_with(self) -> str:
         """What the detector is called where it comes from."""
         return self.river
 
+    @model_serializer(mode="wrap")
+    def _as_before_there_were_steps(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out that there are none: such a flow keeps the fingerprint under which its state is saved."""
+        written: dict[str, object] = write(self)
+        return written if self.preprocessing else {key: written[key] for key in written if key != "preprocessing"}
 
-class PyodPart(AdaptedPartSpec):
+
+class PyodPart(LibraryPart):
     """A detector of PyOD, fitted again and again on the last records while the one before it goes on scoring."""
 
     pyod: ClassName
@@ -208,30 +298,38 @@ class PlacedPart:
         Number of the entry in `detectors`.
     spec
         The entry, or the member of a bundle that the entry names.
+    facet
+        Which of the detector's scores it is; those after the first share its state.
     """
 
     name: str
     fields: tuple[str, ...]
     entry: int
     spec: PartSpec
+    facet: int = 0
 
     @property
-    def own_policy(self) -> AlertPolicyOptions | None:
+    def own_channel(self) -> Channel | None:
         """How it alerts by itself; None: it adds to the common evidence."""
-        return self.spec.native.policy if isinstance(self.spec, NativePart) else None
+        return self.spec.native.channel if isinstance(self.spec, NativePart) else None
 
 
 def place_parts(
     detectors: tuple[PartSpec, ...], known_fields: tuple[str, ...], *, has_clock: bool
 ) -> tuple[PlacedPart, ...]:
     """Return the parts of a flow in the order in which their severities stand in an outcome."""
-    specs = ((entry, spec) for entry, given in enumerate(detectors) for spec in given.stands_for(has_clock=has_clock))
-    return tuple(part for entry, spec in specs for part in _placed(entry, spec, known_fields))
+    return tuple(
+        part
+        for entry, given in enumerate(detectors)
+        for spec in given.stands_for(given.field_count(known_fields), has_clock=has_clock)
+        for part in _placed(entry, spec, known_fields)
+    )
 
 
 def _placed(entry: int, spec: PartSpec, known_fields: tuple[str, ...]) -> Iterator[PlacedPart]:
     names = spec.fields or known_fields
-    if spec.takes_vector or len(names) == 1:
-        yield PlacedPart(spec.title, names, entry, spec)
-    else:
-        yield from (PlacedPart(f"{spec.title}:{name}", (name,), entry, spec) for name in names)
+    facets = [f".{facet}" for facet in spec.facets] or [""]
+    for seen in [names] if spec.takes_vector else [(name,) for name in names]:
+        field = "" if len(seen) == len(names) else f":{seen[0]}"
+        for number, facet in enumerate(facets):
+            yield PlacedPart(f"{spec.title}{facet}{field}", seen, entry, spec, number)

@@ -1,16 +1,22 @@
-"""From an entry of `detectors` to its section: a detector's name and options, or a class of River or PyOD."""
+"""From an entry of `detectors` to its section: a detector's name and options, or a class of River or PyOD.
+
+The published schema names the detectors of this distribution; a flow may name those of installed plug-ins as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Union, cast
 
+from pynomaly.application.plugin import plugin_names
 from pynomaly.application.spec.auto import AutoPart
 from pynomaly.application.spec.complaint import Complaint, as_validation_error, one_of
 from pynomaly.application.spec.detect import PartSpec, PyodPart, RiverPart
 from pynomaly.application.spec.native import NATIVE_PARTS
+from pynomaly.application.spec.plugin_part import plugin_part
 from pynomaly.application.spec.section import ReadBy
 from pynomaly.domain.detectors.auto import NAME as AUTO
+from pynomaly.domain.error import ConfigError
 
 _NAMED: Final[dict[str, type[PartSpec]]] = {AUTO: AutoPart, **NATIVE_PARTS}
 _ADAPTED: Final[dict[str, type[PartSpec]]] = {"river": RiverPart, "pyod": PyodPart}
@@ -35,7 +41,13 @@ def _read_entry(given: object) -> PartSpec:
 def _named(name: object, path: tuple[str, ...]) -> type[PartSpec]:
     if isinstance(name, str) and name in _NAMED:
         return _NAMED[name]
-    raise as_validation_error("detector", [Complaint(path, one_of(name, tuple(_NAMED)), name)])
+    try:
+        part = plugin_part(name) if isinstance(name, str) else None
+    except ConfigError as error:
+        raise as_validation_error("detector", [Complaint(path, each.rule) for each in error.problems]) from error
+    if part is not None:
+        return part
+    raise as_validation_error("detector", [Complaint(path, one_of(name, (*_NAMED, *plugin_names())), name)])
 
 
 if TYPE_CHECKING:

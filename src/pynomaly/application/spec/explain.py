@@ -145,7 +145,7 @@ def _unit(flow: FlowSpec) -> str:
 
 def _alerts(flow: FlowSpec) -> Iterator[str]:
     combine, persistence, alert = flow.combine, flow.persistence, flow.alert
-    unit, own = _unit(flow), [part.name for part in flow.parts if part.own_policy is not None]
+    unit, own = _unit(flow), [part.name for part in flow.parts if part.own_channel is not None]
     count = len(flow.parts) - len(own)
     yield (
         f"A part adds its severity above {combine.soft_threshold:g} to the evidence, at most {combine.cap:g}; "
@@ -242,7 +242,7 @@ def _state(flow: FlowSpec) -> Iterator[str]:
 def bytes_per_series(flow: FlowSpec) -> int:
     """Return the memory of one series at the limit, without its key and without models of other libraries [bytes]."""
     guards = sum(isinstance(part.spec, NativePart) and part.spec.guard is not None for part in flow.parts)
-    channels = 1 + sum(part.own_policy is not None for part in flow.parts)
+    channels = 1 + sum(part.own_channel is not None and part.facet == 0 for part in flow.parts)
     series = series_dtype(guards, channels, keeps_interval=flow.policy.sampling_slope > 0).itemsize
     size = INDEX_BYTES + series + sum(bytes_of_part(part) for part in flow.parts)
     return size if flow.window is None else size + flow.window.plan.bytes_per_series(len(flow.record.values))

@@ -11,14 +11,18 @@ from typing import Final
 
 from pynomaly.application.spec.cost import PYOD_COSTS, RIVER_COSTS
 from pynomaly.application.spec.detect import (
+    AdaptedDetectorPart,
     AdaptedPartSpec,
+    LibraryPart,
     NativePart,
     PartSpec,
     PlacedPart,
     PyodPart,
     RiverPart,
+    StepSpec,
 )
 from pynomaly.domain.calibration import calibrator_layout
+from pynomaly.domain.option import Options
 
 _MOST_NAMED: Final = 8
 
@@ -38,7 +42,11 @@ def explain_entry(parts: list[PlacedPart], unit: str) -> Iterator[str]:
     yield f"{spec.title} looks at {named(fields)} {seen}".rstrip() + f": {_nature(spec, unit)}"
     if isinstance(spec, NativePart):
         yield from (f"  {rule}" for rule in _rules(spec, unit))
-    if isinstance(spec, AdaptedPartSpec) and spec.params:
+    if spec.plugin is not None:
+        yield f"  It comes from {spec.plugin.distribution} {spec.plugin.version}."
+    if isinstance(spec, RiverPart) and spec.preprocessing:
+        yield f"  Records go through {', then '.join(_step(step) for step in spec.preprocessing)} first."
+    if isinstance(spec, LibraryPart) and spec.params:
         yield f"  Its arguments are {_arguments(spec.params)}."
     yield f"  {_memory(parts)}"
 
@@ -60,9 +68,9 @@ def named(names: tuple[str, ...]) -> str:
 def _nature(spec: PartSpec, unit: str) -> str:
     match spec:
         case NativePart():
-            text = " ".join(inspect.cleandoc(spec.native.options.__doc__ or "").split())
-            summary, cost = text.partition(". ")[0], re.search(r"Cost [^:.,]+", text)
-            return f"{summary[:1].lower()}{summary[1:]}." + (f" {cost[0]}." if cost else "")
+            return _told(spec.native.options)
+        case AdaptedDetectorPart():
+            return f"{_told(spec.adapted.options)} Scored in Python: slower than a native detector."
         case RiverPart():
             return f"River's {spec.river}, one model a series. {_cost(spec.river, RIVER_COSTS)}"
         case PyodPart():
@@ -70,7 +78,13 @@ def _nature(spec: PartSpec, unit: str) -> str:
             adopted = f"a fit takes over {spec.adopt_after:,} {unit} after its start"
             return f"PyOD's {spec.pyod}, {fitted} {unit}; {adopted}. {_cost(spec.pyod, PYOD_COSTS)}"
         case _:
-            raise TypeError(f"entry {spec.title} must be native, of River or of PyOD, was {type(spec).__name__}")
+            raise TypeError(f"entry {spec.title} must be native, adapted or of a library, was {type(spec).__name__}")
+
+
+def _told(options: type[Options]) -> str:
+    text = " ".join(inspect.cleandoc(options.__doc__ or "").split())
+    summary, cost = text.partition(". ")[0].removesuffix("."), re.search(r"Cost [^:.,]+", text)
+    return f"{summary[:1].lower()}{summary[1:]}." + (f" {cost[0]}." if cost else "")
 
 
 def _cost(detector: str, costs: Mapping[str, str]) -> str:
@@ -89,6 +103,10 @@ def _rules(spec: NativePart, unit: str) -> Iterator[str]:
         guard = spec.guard
         kept = f"{unit[:-1]} of severity {guard.severity:g} or more is not learned"
         yield f"A {kept}, for at most {guard.patience:,} in a row: then it is the new normal."
+
+
+def _step(step: StepSpec) -> str:
+    return f"{step.step}({_arguments(step.params)})"
 
 
 def _arguments(params: Mapping[str, object]) -> str:

@@ -19,7 +19,7 @@ from pynomaly.application.spec.duration import Duration, duration_key
 from pynomaly.application.spec.entry import EntrySpec
 from pynomaly.application.spec.limits import LimitsSpec
 from pynomaly.application.spec.option import from_options
-from pynomaly.application.spec.record import NoTime, RecordSpec
+from pynomaly.application.spec.record import RecordSpec
 from pynomaly.application.spec.repartition import routed_record
 from pynomaly.application.spec.section import Section
 from pynomaly.application.spec.sink import OutputSpec
@@ -114,13 +114,13 @@ class FlowSpec(Section):
     @property
     def _scored(self) -> tuple[PartSpec, ...]:
         """The entries of `detectors`, with the members of bundles in their place."""
-        has_clock = not isinstance(self.record.time, NoTime)
-        return tuple(spec for entry in self.detectors for spec in entry.stands_for(has_clock=has_clock))
+        return tuple({id(part.spec): part.spec for part in self.parts}.values())
 
     @property
     def policy(self) -> AlertPolicyOptions:
         """The alert policy; a level that the flow does not use is None."""
-        return self.alert.policy(reach(self.parts, self.combine), alert_defaults(self.detectors, self.record))
+        defaults = alert_defaults(self.detectors, self.record, self.window)
+        return self.alert.policy(reach(self.parts, self.combine), defaults)
 
     @property
     def levels(self) -> dict[Level, float]:
@@ -156,6 +156,9 @@ class FlowSpec(Section):
             decides["by_series"] = self.source.by_series
         if self.dedupe is not None:  # a flow without it has the fingerprint that it had before there was such a key
             decides["dedupe"] = self.dedupe.model_dump(mode="json")
+        plugins = {spec.detects_with: spec.plugin.origin for spec in self._scored if spec.plugin is not None}
+        if plugins:
+            decides["plugins"] = plugins
         text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -34,13 +34,22 @@ def option_keys(kind: type[Options]) -> dict[str, Any]:
     return {option.name: (hints[option.name], option_key(kind, option.name)) for option in fields(kind)}
 
 
-def from_options(kind: type[Options]) -> ReadBy:
-    """Annotate a field that holds ``kind``; the file says a mapping with its options as keys."""
+def from_options(kind: type[Options], defaults: Options | None = None) -> ReadBy:
+    """Annotate a field that holds ``kind``; the file says a mapping with its options as keys.
+
+    Parameters
+    ----------
+    defaults
+        What keys that are left out of the mapping say; None: their own defaults.
+    """
 
     def read(given: object) -> Options:
         return given if isinstance(given, kind) else to_options(kind, section.model_validate(given))
 
-    section = create_model(kind.__name__, __base__=Section, __doc__=kind.__doc__, **option_keys(kind))
+    keys = option_keys(kind)
+    for name, (_, key) in keys.items():
+        key.default = key.default if defaults is None else getattr(defaults, name)
+    section = create_model(kind.__name__, __base__=Section, __doc__=kind.__doc__, **keys)
     return ReadBy(read, section)
 
 

@@ -16,6 +16,7 @@ from pynomaly.domain.detectors.exceedance_rate import EXCEEDANCE_RATE
 from pynomaly.domain.detectors.half_space_trees import HALF_SPACE_TREES
 from pynomaly.domain.detectors.holt_winters import HOLT_WINTERS
 from pynomaly.domain.detectors.isolation_forest import ISOLATION_FOREST
+from pynomaly.domain.detectors.joint_profile import JOINT_PROFILE
 from pynomaly.domain.detectors.jump import JUMP
 from pynomaly.domain.detectors.kolmogorov_smirnov import KOLMOGOROV_SMIRNOV
 from pynomaly.domain.detectors.left_matrix_profile import LEFT_MATRIX_PROFILE
@@ -31,6 +32,7 @@ from pynomaly.domain.detectors.running_range import RUNNING_RANGE
 from pynomaly.domain.detectors.sdo_stream import SDO_STREAM
 from pynomaly.domain.detectors.seam import Detector
 from pynomaly.domain.detectors.seasonal_slot import SEASONAL_SLOT
+from pynomaly.domain.detectors.shape_profile import SHAPE_PROFILE
 from pynomaly.domain.detectors.window_knn import WINDOW_KNN
 
 #: Every native detector of this distribution.
@@ -45,6 +47,7 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
         RELATIVE_ENTROPY,
         EXCEEDANCE_RATE,
         LEFT_MATRIX_PROFILE,
+        SHAPE_PROFILE,
         HALF_SPACE_TREES,
         LODA,
         MAHALANOBIS,
@@ -53,6 +56,7 @@ NATIVE_DETECTORS: Final[dict[str, Detector]] = {
         WINDOW_KNN,
         SDO_STREAM,
         RS_HASH,
+        JOINT_PROFILE,
         AR_RESIDUAL,
         ROBUST_ZSCORE,
         CUSUM,

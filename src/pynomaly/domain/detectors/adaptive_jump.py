@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Final
 
-from pynomaly.domain.alert_policy import AlertPolicyOptions
+from pynomaly.domain.alert_policy import AlertPolicyOptions, CombinationOptions
+from pynomaly.domain.decision import Channel
 from pynomaly.domain.detectors import jump
 from pynomaly.domain.detectors.jump import JumpOptions
 from pynomaly.domain.detectors.magnitude import bounded
@@ -33,6 +34,7 @@ _POLICY: Final = AlertPolicyOptions(
     habituation_half_life=10_000.0,
     habituation_from=0,
 )
+_CHANNEL: Final = Channel(CombinationOptions(soft_threshold=0.0, cap=100.0), policy=_POLICY)
 
 
 @dataclass(frozen=True)
@@ -138,5 +140,5 @@ def _is_smooth(state: Row) -> bool:
 
 
 ADAPTIVE_JUMP = Detector(
-    "adaptive_jump", AdaptiveJumpOptions, _layout, score, learn, jump.expect, scale="evidence", policy=_POLICY
+    "adaptive_jump", AdaptiveJumpOptions, _layout, score, learn, jump.expect, scale="evidence", channel=_CHANNEL
 )

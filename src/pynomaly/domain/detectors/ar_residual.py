@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan, sqrt
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pynomaly.domain.detectors.magnitude import FLAT, bounded, deviations
 from pynomaly.domain.detectors.moments import moved_mean_square, moved_moments, share_of, winsorised
@@ -45,27 +47,39 @@ class ArResidualOptions(Options):
 
 
 def _layout(options: ArResidualOptions, _fields: int) -> Layout:
+    state = zeros(state_fields(options))
+    begin(state)
+    return Layout(state, row(**numbers(options)))
+
+
+def state_fields(options: ArResidualOptions) -> list[tuple[Any, ...]]:
+    """Return what a state needs, for detectors that forecast as this one does; it must `begin`."""
     order = (options.order,)
-    state = zeros(
-        [
-            ("mean", "f8"),
-            ("variance", "f8"),
-            ("count", "i8"),
-            ("error_mean_square", "f8"),
-            ("recent", "f8", order),  # newest first, as learned
-            ("weight", "f8", order),
-            ("gain", "f8", order),  # covariance times the latest regressors
-            ("covariance", "f8", order * 2),
-        ]
-    )
-    state["covariance"] = _FIRST_COVARIANCE * np.eye(options.order)
-    params = row(
-        rate=rate(options.half_life),
-        error_rate=rate(options.error_half_life),
-        clip=float(options.clip),
-        warm_up=options.warm_up,
-    )
-    return Layout(state, params)
+    return [
+        ("mean", "f8"),
+        ("variance", "f8"),
+        ("count", "i8"),
+        ("error_mean_square", "f8"),
+        ("recent", "f8", order),  # newest first, as learned
+        ("weight", "f8", order),
+        ("gain", "f8", order),  # covariance times the latest regressors
+        ("covariance", "f8", order * 2),
+    ]
+
+
+def begin(state: NDArray[np.void]) -> None:
+    """Give a ``(1,)`` state its weights' prior."""
+    state["covariance"] = _FIRST_COVARIANCE * np.eye(state["covariance"].shape[-1])
+
+
+def numbers(options: ArResidualOptions) -> dict[str, float]:
+    """Return what compiled code reads of the options."""
+    return {
+        "rate": rate(options.half_life),
+        "error_rate": rate(options.error_half_life),
+        "clip": float(options.clip),
+        "warm_up": options.warm_up,
+    }
 
 
 @compiled

@@ -38,7 +38,7 @@ class DetectorDescription:
     takes_vector
         Whether one part sees all its fields together.
     bytes_per_series
-        State of one series, without its calibrator [bytes].
+        State of one series, without its calibrator [bytes]; None: nobody can say beforehand.
     options
         In the order of their declaration.
     """
@@ -48,7 +48,7 @@ class DetectorDescription:
     details: str
     scale: Scale
     takes_vector: bool
-    bytes_per_series: int
+    bytes_per_series: int | None
     options: tuple[OptionDescription, ...]
 
 
@@ -65,7 +65,7 @@ def describe(detector: Detector, options: Options | None = None, field_count: in
 
 
 def described(
-    name: str, defaults: Options, scale: Scale, *, takes_vector: bool, bytes_per_series: int
+    name: str, defaults: Options, scale: Scale, *, takes_vector: bool, bytes_per_series: int | None
 ) -> DetectorDescription:
     """Describe what has these options, in the words of their docstring."""
     summary, _, details = cleandoc(defaults.__doc__ or "").partition("\n\n")

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from pynomaly.domain.detectors.lags import LARGEST_BITS, ROOM, move_to_room, whole_words
 from pynomaly.domain.detectors.magnitude import FLAT, bounded, deviations
 from pynomaly.domain.detectors.seam import Detector, Layout, row, zeros
 from pynomaly.domain.error import Problem
 from pynomaly.domain.jit import Row, compiled
 from pynomaly.domain.option import Options, option
 
-_ROOM = 64  # records that fit in before all of them move
 _WINDOWS_BEFORE_SCORE = 3
-_FARTHEST_BITS = np.int32(0x7F7FFFFF)  # the largest finite number
 _TWO = np.float32(2.0)
 
 
@@ -62,12 +61,13 @@ def _layout(options: LeftMatrixProfileOptions, _fields: int) -> Layout:
             ("scaled", "i8"),  # records that the scale was taken from
             ("filled", "i8"),  # records in the buffer
             ("newest", "i8"),  # where the newest of them stands; older ones follow it
-            ("value", "f4", (_even(reach + _ROOM),)),
-            ("square", "f4", (_even(options.horizon + 1 + _ROOM),)),  # sum of squares of the window that ends there
-            ("product", "f4", (_even(options.horizon + 1),)),  # of the newest window and the one so many records before
+            ("value", "f4", (whole_words(reach + ROOM),)),
+            # Sum of squares of the window that ends there; product of the newest window and one so many records before.
+            ("square", "f4", (whole_words(options.horizon + 1 + ROOM),)),
+            ("product", "f4", (whole_words(options.horizon + 1),)),
         ]
     )
-    state["newest"] = _ROOM
+    state["newest"] = ROOM
     params = row(
         window=options.window,
         horizon=options.horizon,
@@ -75,11 +75,6 @@ def _layout(options: LeftMatrixProfileOptions, _fields: int) -> Layout:
         warm_up=options.scale_records + _WINDOWS_BEFORE_SCORE * options.window,
     )
     return Layout(state, params)
-
-
-def _even(length: int) -> int:
-    """Round up to whole words, so that a row has no padding, whose bytes nobody sets."""
-    return length + length % 2
 
 
 @compiled
@@ -99,7 +94,7 @@ def _nearest(
     compared as bits, which for numbers from 0 up have the same order: the least of many integers is found many at a
     time, that of floats is not, for a NaN among them would have to be told. Rounding may give a little less than 0.
     """
-    nearest = _FARTHEST_BITS
+    nearest = LARGEST_BITS
     for lag in range(len(product)):
         distance = squares + square[lag] - _TWO * (product[lag] + value * recent[lag] - leaving * old[lag])
         nearest = min(nearest, np.float32(distance).view(np.int32))
@@ -172,11 +167,9 @@ def _learn_scale(state: Row, x: float) -> None:
 @compiled
 def _make_room(state: Row) -> None:
     """Move everything towards the old end; what falls off there is beyond the horizon."""
-    for index in range(len(state.value) - 1, _ROOM - 1, -1):
-        state.value[index] = state.value[index - _ROOM]
-    for index in range(len(state.square) - 1, _ROOM - 1, -1):
-        state.square[index] = state.square[index - _ROOM]
-    state.newest = _ROOM
+    move_to_room(state.value)
+    move_to_room(state.square)
+    state.newest = ROOM
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""The detectors of `river.anomaly`, and how each one's score becomes "non-negative, larger is stranger".
+"""The detectors of `river.anomaly` and `river.drift`, and how their scores become "non-negative, larger is stranger".
 
 ==========================  =================  ==============================  ===================================
 model                       sees               unknown (NaN) until             strangeness from River's score ``s``
@@ -16,6 +16,7 @@ PredictiveAnomaly-          first field as     ``warmup_period``, at least one s
 Detection                   ``y``, others as
                             ``x``
 StandardAbsoluteDeviation   one field as ``y`` 2 records                       s, in standard deviations
+ADWIN, KSWIN, PageHinkley   one field          they have tested once           `river_drift`
 ==========================  =================  ==============================  ===================================
 
 The maps are monotone, so rankings stay River's, with one exception: River returns OneClassSVM's raw product ``w.x``,
@@ -30,17 +31,29 @@ import contextlib
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, Literal
 
 from pynomaly.domain.error import ConfigError, Problem
 from pynomaly.infrastructure.adapted.breaker import NoNumberError
+from pynomaly.infrastructure.adapted.river_drift import (
+    adwin_is_warm,
+    adwin_statistic,
+    kswin_is_warm,
+    kswin_statistic,
+    page_hinkley_is_warm,
+    page_hinkley_statistic,
+    updated,
+)
+from pynomaly.infrastructure.adapted.river_steps import Step, check_steps, learned, new_steps, transformed
 
 _FLOOR = 2.0**-53
 
-#: *features*: ``x`` holds all fields; *target*: ``y`` is the only field; *both*: ``y`` is the first, ``x`` the others.
-Sees = Literal["features", "target", "both"]
+#: *features*: ``x`` holds all fields; *target*: ``y`` is the only field; *both*: ``y`` is the first, ``x`` the others;
+#: *stream*: the only field, which a drift detector learns and judges in one step.
+Sees = Literal["features", "target", "both", "stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +65,28 @@ class RiverKind:
     sees
         What it takes.
     is_warm
-        ``(model, records learned) -> bool``: whether its score means anything yet.
+        ``(model, records learned) -> bool``: whether its score means anything yet; of a drift detector the record that
+        is judged counts.
     strangeness
-        ``(model, River's score) -> float``: the contract's score.
+        ``(model, River's score) -> float``: the contract's score. A drift detector has no score, but a state.
+    libraries
+        Distributions whose version shapes the scores.
     """
 
     sees: Sees
     is_warm: Callable[[Any, int], bool]
     strangeness: Callable[[Any, float], float]
+    libraries: tuple[str, ...] = ("river",)
+
+    @property
+    def module(self) -> str:
+        """Where its class is."""
+        return "river.drift" if self.sees == "stream" else "river.anomaly"
+
+    @property
+    def takes_one_field(self) -> bool:
+        """Whether it sees a single value."""
+        return self.sees in {"target", "stream"}
 
 
 def _as_it_is(_model: Any, score: float) -> float:
@@ -94,10 +121,19 @@ RIVER_KINDS: Final[dict[str, RiverKind]] = {
     "OneClassSVM": RiverKind("features", lambda _model, n: n > 0, _margin),
     "PredictiveAnomalyDetection": RiverKind("both", lambda model, n: n >= max(model.warmup_period, 1), _as_it_is),
     "StandardAbsoluteDeviation": RiverKind("target", lambda _model, n: n > 1, _as_it_is),
+    "ADWIN": RiverKind("stream", adwin_is_warm, adwin_statistic),
+    "KSWIN": RiverKind("stream", kswin_is_warm, kswin_statistic, ("river", "scipy")),
+    "PageHinkley": RiverKind("stream", page_hinkley_is_warm, page_hinkley_statistic),
 }
 
 _WRAPPER = "it wraps another detector to threshold it, which the flow's calibration and alert levels do already"
-_REFUSED: Final = dict.fromkeys(("QuantileFilter", "ThresholdFilter"), _WRAPPER)
+_BINARY = "it counts the errors of a classifier, and fields are numbers"
+_REFUSED: Final = {
+    **dict.fromkeys(("QuantileFilter", "ThresholdFilter"), _WRAPPER),
+    **dict.fromkeys(("DDM", "EDDM", "FHDDM", "HDDMA", "HDDMW"), _BINARY),
+    **dict.fromkeys(("DummyDriftDetector", "NoDrift"), "it does not look at the values"),
+    "DriftRetrainingClassifier": "it is a classifier",
+}
 
 
 def river_kind(name: str) -> RiverKind:
@@ -124,17 +160,17 @@ def river_class(name: str) -> type[Any]:
         When River is missing or too old to have it.
     """
     try:
-        from river import anomaly  # noqa: PLC0415 - heavy, and optional at run time
+        module = import_module(RIVER_KINDS[name].module)
     except ImportError as error:
         raise ConfigError(Problem("river", f"needs River: pip install river ({error})")) from None
-    found = getattr(anomaly, name, None)
+    found = getattr(module, name, None)
     if not inspect.isclass(found):
         raise ConfigError(Problem("river", f"{name} must be part of the installed River, was not: update river"))
     return found
 
 
-def check_river(name: str, params: Mapping[str, object], fields: tuple[str, ...]) -> None:
-    """Check a model, its parameters and its fields by making one and feeding it two records.
+def check_river(name: str, params: Mapping[str, object], fields: tuple[str, ...], steps: Sequence[Step] = ()) -> None:
+    """Check a model, its parameters, its fields and what comes before it by making them and feeding two records.
 
     Raises
     ------
@@ -146,25 +182,33 @@ def check_river(name: str, params: Mapping[str, object], fields: tuple[str, ...]
     unknown = [param for param in params if param not in known]
     if unknown:
         raise ConfigError(*(Problem("params", f"must be among {', '.join(known)}, was {param!r}") for param in unknown))
-    if kind.sees == "target" and len(fields) != 1:
+    if kind.takes_one_field and len(fields) != 1:
         raise ConfigError(Problem("fields", f"must be one field, was {len(fields)}: it sees a single value"))
-    _try_out(name, kind, cls, params, fields)
-
-
-def _try_out(name: str, kind: RiverKind, cls: type[Any], params: Mapping[str, object], fields: tuple[str, ...]) -> None:
+    check_steps(steps)
     try:
-        model = cls(**params)
+        chain = (*new_steps(steps), cls(**params))
         for value in (0.0, 1.0):
-            learn(kind, model, fields, [value] * len(fields))
+            learn(kind, chain, fields, [value] * len(fields))
         with contextlib.suppress(ArithmeticError):
-            score(kind, model, 2, fields, [0.5] * len(fields))
+            score(kind, chain, 2, fields, [0.5] * len(fields))
     except Exception as error:  # noqa: BLE001 - River checks nothing, so a bad value fails anywhere inside
         text = f"must suit River's {name}, was {dict(params)!r} ({type(error).__name__}: {error})"
         raise ConfigError(Problem("params", text)) from None
 
 
-def score(kind: RiverKind, model: Any, records: int, fields: tuple[str, ...], values: list[float]) -> float:
+def score(kind: RiverKind, chain: Sequence[Any], records: int, fields: tuple[str, ...], values: list[float]) -> float:
     """Return the strangeness of a record before it is learned, NaN while the model knows too little.
+
+    Parameters
+    ----------
+    kind
+        Of the model.
+    chain
+        The transformers in their order, and the model.
+    records
+        How many it has learned.
+    fields, values
+        The record.
 
     Raises
     ------
@@ -173,18 +217,29 @@ def score(kind: RiverKind, model: Any, records: int, fields: tuple[str, ...], va
     Exception
         Whatever else the model raises.
     """
+    *transformers, model = chain
+    if kind.sees == "stream":
+        updated(model, transformed(transformers, fields, values)[0])
+        records += 1
     if not kind.is_warm(model, records):
         return math.nan
-    strangeness = kind.strangeness(model, float(model.score_one(*_arguments(kind.sees, fields, values))))
+    said = math.nan
+    if kind.sees != "stream":
+        seen = transformed(transformers, fields, values)
+        said = float(model.score_one(*_arguments(kind.sees, fields, seen)))
+    strangeness = kind.strangeness(model, said)
     if math.isnan(strangeness):
         raise NoNumberError("the score must be a number, was nan")
     return min(strangeness, sys.float_info.max)
 
 
-def learn(kind: RiverKind, model: Any, fields: tuple[str, ...], values: list[float]) -> None:
-    """Learn a record, as far as the model's arithmetic reaches: one absurd value must not stop a stream."""
+def learn(kind: RiverKind, chain: Sequence[Any], fields: tuple[str, ...], values: list[float]) -> None:
+    """Learn a record, as far as the arithmetic reaches: one absurd value must not stop a stream."""
+    *transformers, model = chain
     with contextlib.suppress(ArithmeticError):
-        model.learn_one(*_arguments(kind.sees, fields, values))
+        seen = learned(transformers, fields, values)
+        if kind.sees != "stream":  # which has learned it with judging it
+            model.learn_one(*_arguments(kind.sees, fields, seen))
 
 
 def _arguments(sees: Sees, fields: tuple[str, ...], values: list[float]) -> tuple[Any, ...]:

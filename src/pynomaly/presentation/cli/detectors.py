@@ -12,24 +12,33 @@ from pynomaly.presentation.cli.parameter import AsJson
 if TYPE_CHECKING:
     from pynomaly.domain.detectors import DetectorDescription, OptionDescription
 
+_OURS = "pynomaly"
 _ADAPTED = "Detectors of River and PyOD run too: `river: <class>` or `pyod: <class>` in a flow."
 
 
 def list_detectors(as_json: AsJson = False) -> None:
-    """List the detectors that flows can name."""
+    """List the detectors that flows can name, those of installed plug-ins included."""
+    from pynomaly.application.plugin import Plugin
+    from pynomaly.application.spec.plugin_part import plugins
     from pynomaly.domain.detectors import describe_all
     from pynomaly.presentation.cli.result import print_json, print_rich
 
-    described = describe_all()
+    offered = plugins()
+    listed = [(one, _OURS) for one in describe_all()]
+    listed += [(one.describe(), one.origin) for one in offered if isinstance(one, Plugin)]
+    broken = [one for one in offered if not isinstance(one, Plugin)]
     if as_json:
-        print_json({"detectors": [_as_json(one) for one in described]})
+        faults = [{"name": one.name, "problem": one.problem} for one in broken]
+        print_json({"detectors": [_as_json(*one) for one in listed], "broken_plugins": faults})
         return
     from rich.table import Table
 
     table = Table("detector", "looks at", "bytes a series", "what it does", box=None, pad_edge=False)
-    for one in described:
-        table.add_row(one.name, _inputs(one), f"{one.bytes_per_series:,}", one.summary)
+    for one, origin in listed:
+        from_elsewhere = "" if origin == _OURS else f" ({origin})"
+        table.add_row(one.name, _inputs(one), _size(one), f"{one.summary}{from_elsewhere}")
     print_rich(table, f"\n{_ADAPTED}")
+    print_rich(*(f"Not usable: {one.name} {one.problem}" for one in broken), soft_wrap=True)
 
 
 def show_detector(
@@ -37,32 +46,49 @@ def show_detector(
     as_json: AsJson = False,
 ) -> None:
     """Say what a detector catches, when it fails, and what its options mean."""
-    from pynomaly.application.spec.complaint import one_of
-    from pynomaly.domain.detectors import describe_all
-    from pynomaly.domain.error import ConfigError, Problem
     from pynomaly.presentation.cli.result import print_json
 
-    by_name = {one.name: one for one in describe_all()}
-    if name not in by_name:
-        raise ConfigError(Problem("NAME", f"{one_of(name, tuple(by_name))}, was {name!r}"))
-    described = by_name[name]
+    described, origin = _find(name)
     if as_json:
-        print_json(_as_json(described))
+        print_json(_as_json(described, origin))
     else:
-        _print_description(described)
+        _print_description(described, origin)
 
 
-def _print_description(described: DetectorDescription) -> None:
+def _find(name: str) -> tuple[DetectorDescription, str]:
+    from pynomaly.application.plugin import plugin_names
+    from pynomaly.application.spec.complaint import one_of
+    from pynomaly.application.spec.plugin_part import plugin_part
+    from pynomaly.domain.detectors import describe_all
+    from pynomaly.domain.error import ConfigError, Problem
+
+    by_name = {one.name: one for one in describe_all()}
+    if name in by_name:
+        return by_name[name], _OURS
+    part = plugin_part(name)
+    if part is None or part.plugin is None:
+        raise ConfigError(Problem("NAME", f"{one_of(name, (*by_name, *plugin_names()))}, was {name!r}"))
+    plugin = part.plugin
+    return plugin.describe(), plugin.origin
+
+
+def _print_description(described: DetectorDescription, origin: str) -> None:
     from rich.table import Table
 
     from pynomaly.presentation.cli.result import print_rich, print_text
 
     print_text(f"{described.name}: {described.summary}\n\n{described.details}\n")
-    print_text(f"Looks at {_inputs(described)}; {described.bytes_per_series:,} bytes a series with default options.\n")
+    size = _size(described)
+    costs = f"; {size} bytes a series with default options" if size else ""
+    print_text(f"Looks at {_inputs(described)}{costs}.\n" + ("" if origin == _OURS else f"From {origin}.\n"))
     table = Table("option", "default", "range", "meaning", box=None, pad_edge=False)
     for option in described.options:
         table.add_row(option.name, _word(option.default), _range(option), option.meaning)
     print_rich(table)
+
+
+def _size(described: DetectorDescription) -> str:
+    return "" if described.bytes_per_series is None else f"{described.bytes_per_series:,}"
 
 
 def _inputs(described: DetectorDescription) -> str:
@@ -82,9 +108,10 @@ def _word(value: object) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _as_json(described: DetectorDescription) -> dict[str, object]:
+def _as_json(described: DetectorDescription, origin: str) -> dict[str, object]:
     return {
         "name": described.name,
+        "origin": origin,
         "summary": described.summary,
         "details": described.details,
         "scale": described.scale,

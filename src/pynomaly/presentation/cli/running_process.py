@@ -11,7 +11,7 @@ import structlog
 
 import pynomaly
 from pynomaly.application.repartition import BY_SERIES
-from pynomaly.application.spec.detect import PyodPart, RiverPart
+from pynomaly.application.spec.detect import AdaptedPartSpec, PyodPart
 from pynomaly.application.tally import Tally, Tee
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
@@ -75,7 +75,7 @@ def listeners(services: Services, tally: Tally, listen: str, serving: Callable[[
         heartbeat=heartbeat,
         outputs=[*copies, *(output.name for output in services.outputs(None))],
         refitted_parts=_parts_of(services, PyodPart),
-        adapted_parts=_parts_of(services, PyodPart, RiverPart),
+        adapted_parts=_parts_of(services, AdaptedPartSpec),
     )
     with MetricsEndpoint(listen, registry, heartbeat.problem, prometheus.hindrance) as endpoint:
         serving(endpoint.url)
