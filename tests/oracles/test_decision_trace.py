@@ -109,12 +109,13 @@ def random_records() -> _Judged:
 
 @pytest.fixture(scope="module")
 def real_records() -> _Judged:
-    """Return two months of water flow, judged by the default detector."""
+    """Return two months of water flow, judged by all parts of the default detector, those with several scores too."""
     lines = [line.split(",") for line in dataset_path("water_flow").read_text().splitlines()[1:]]
     times = np.array([int(datetime.fromisoformat(time).timestamp()) * 1_000_000_000 for time, _ in lines])
     values = np.array([[float(value)] for _, value in lines])
     columns = Columns(("value",), "time")
-    plan = plan_of(adhoc_flow({"kind": "memory", "topic": "water"}, columns)).scoring
+    plan = plan_of(adhoc_flow({"kind": "memory", "topic": "water"}, columns, ("auto:tier=deep",))).scoring
+    assert any(part.facet > 0 for part in plan.parts)
     return _judged(plan, np.zeros(len(values), np.int64), times, values)
 
 

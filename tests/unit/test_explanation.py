@@ -17,8 +17,9 @@ from pynomaly.application.spec.adhoc import Columns, adhoc_flow
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.parse import parse_flow
 from pynomaly.bootstrap import services_of
-from pynomaly.domain.error import ConfigError, MissingInputError
+from pynomaly.domain.error import ConfigError, MissingInputError, RejectionError
 from pynomaly.domain.outcome import Level, Outcome, Reason
+from pynomaly_connectors.memory import Broker
 
 _ROWS = 900
 _SPIKE = 700
@@ -278,3 +279,38 @@ def test_a_file_is_told_by_the_end_of_its_path(tmp_path: Path) -> None:
         _file(tmp_path / name)
     place = _explained(_spec(tmp_path / "*.csv"), Wanted(offset=_SPIKE, partition="b.csv")).place
     assert (place.stream.name, place.offset) == (str(tmp_path / "b.csv"), _SPIKE)
+
+
+_TOPIC = """
+flow: topic
+source: {kind: memory, topic: readings}
+record: {time: {field: t, format: s}, values: [v]}
+dedupe: {field: id, horizon: 100}
+detectors: [{detector: ew_zscore}]
+limits: {rejected: {run_at_start: 3}}
+output: {alerts: {kind: memory, topic: alerts}}
+"""
+
+
+def test_a_record_of_a_topic(flow: Callable[[str], FlowSpec], memory_broker: Broker) -> None:
+    """The partition is told by its number; a record that came before is known as such, with its time."""
+    memory_broker.create_topic("readings", 2)
+    for row, number in enumerate((1, 2, 3, 2)):
+        record = b'{"t": %d, "v": 1.5, "id": "%d"}' % (_START_S + row, number)
+        memory_broker.append("readings", record, partition=1)
+    place, verdict = (found := _explained(flow(_TOPIC), Wanted(offset=3, partition="1"))).place, found.verdict
+    assert (place.stream.partition, place.time_ns) == (1, (_START_S + 3) * 1_000_000_000)
+    assert (verdict.reason, found.details) == (Reason.REPEATED_ID, None)
+    judged = _explained(flow(_TOPIC), Wanted(offset=2, partition="readings:1")).details
+    assert judged is not None
+    assert judged.trace.records == 3
+
+
+def test_a_record_behind_the_stop_of_the_flow(flow: Callable[[str], FlowSpec], memory_broker: Broker) -> None:
+    """The live flow would not come there, so there is nothing to explain; what comes before it is explained."""
+    memory_broker.create_topic("readings")
+    for row in range(10):
+        memory_broker.append("readings", b"nothing" if row < 9 else b'{"t": 1700000000, "v": 1.5, "id": "1"}')
+    assert _explained(flow(_TOPIC), Wanted(offset=2)).verdict.reason is Reason.MALFORMED
+    with pytest.raises(RejectionError, match="rejected records must be at most 3"):
+        _explained(flow(_TOPIC), Wanted(offset=9))
