@@ -68,7 +68,7 @@ class LiveOptions:
     turn: Stage | None = None
 
 
-def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
+def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> bool:
     """Run until told to stop by SIGTERM or SIGINT, or until the end; return when everything is durable.
 
     Parameters
@@ -81,6 +81,11 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
         How the run starts and stops.
     trace
         Entered while a batch is judged.
+
+    Returns
+    -------
+    bool
+        Whether the input has ended, rather than that somebody stopped the flow.
 
     Raises
     ------
@@ -95,6 +100,7 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
                 run.once(phase)
             while drain.reopens():
                 run.once(phase)
+        return not drain.requested
 
 
 @dataclass(frozen=True, slots=True)

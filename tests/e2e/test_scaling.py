@@ -98,15 +98,21 @@ def _shard_processes(job: Job) -> dict[str, psutil.Process]:
     return found
 
 
+def _await_restart(job: Job, number: str, before: psutil.Process) -> None:
+    until(lambda: _shard_processes(job).get(number, before) != before, f"shard {number} runs again", 60.0)
+
+
 def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
-    """A killed shard is started again, a killed supervisor leaves nobody behind, a drained one ends with 0."""
+    """A shard that was killed or stopped alone is back; a killed supervisor leaves nobody; a drain ends with 0."""
     with _producing(flow):
         job = _start_shards(flow)
         _await_new_epochs(flow, job)
-        victim = _shard_processes(job)["1"]
-        victim.kill()
-        until(lambda: _shard_processes(job).get("1", victim).pid != victim.pid, "the killed shard runs again", 60.0)
-        _await_new_epochs(flow, job)
+        for number, send in (("0", psutil.Process.terminate), ("1", psutil.Process.kill)):
+            shard = _shard_processes(job)[number]
+            send(shard)
+            _await_restart(job, number, shard)
+            _await_new_epochs(flow, job)
+        assert job.err.count('"shard_stopped_alone"') == 1
         shards = _shard_processes(job)
         assert len(shards) == _SHARDS
         psutil.Process(job.pid).kill()

@@ -285,7 +285,7 @@ SHARD_UP: Final = Metric(
     "gauge",
     "1",
     ("flow", "shard"),
-    "1 while a shard runs and answers, else 0.",
+    "1 while a shard runs and answers, and once it has come to the end of its input; else 0.",
     "0 for longer than a restart takes: look in the log for shard_ended with that shard.",
 )
 SHARD_RESTARTS: Final = Metric(
@@ -294,7 +294,8 @@ SHARD_RESTARTS: Final = Metric(
     "restarts",
     ("flow", "shard"),
     "How often the supervisor has started a shard again.",
-    "Grows: the shard crashes and resumes; shard_ended in the log says with which status. Six in a row stop them all.",
+    "Grows: the shard crashes and resumes, or somebody stops it alone; shard_ended in the log says with which status. "
+    "Six crashes in a row stop them all.",
 )
 
 #: What the supervisor of `pynomaly run --shards` adds to the metrics of the shards.
