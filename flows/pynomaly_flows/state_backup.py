@@ -34,7 +34,7 @@ from typing import IO, Final
 
 from pynomaly.domain.error import StateError, TransientError, UnavailableError
 from pynomaly.domain.seal import SealKey, Seals
-from pynomaly_connectors.durable_file import replace_durably, sync_folder
+from pynomaly_connectors.durable_file import draft_of, replace_durably, sync_folder
 from pynomaly_connectors.sealed_file import read_sealed
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.shard_folders import forget, state_folders
@@ -101,7 +101,7 @@ def back_up(root: Path, target: Path, owner: Owner) -> Backup:
         raise StateError(f"state folder {root} must hold state to be copied, held none: let the flow run first")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StateError(f"{target} must be a new or an empty folder, was neither: give each backup one of its own")
-    draft = target.absolute().with_name(f".{target.absolute().name}.{os.getpid()}.new")
+    draft = draft_of(target.absolute())
     try:
         draft.mkdir(parents=True)
         made = datetime.now(UTC).isoformat(timespec="seconds")

@@ -33,7 +33,7 @@ from bytewax.recovery import init_db_dir
 
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealKey, Seals
-from pynomaly_connectors.durable_file import replace_durably
+from pynomaly_connectors.durable_file import replace_durably, sweep_drafts
 from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, renewed_file
 from pynomaly_flows.disk_room import LEAST_BYTES, check_room
 from pynomaly_flows.folder_lock import hold
@@ -137,6 +137,8 @@ class StateFolder:
             shutil.rmtree(self.claims, ignore_errors=True)
             check_room(self.root, LEAST_BYTES)
             self.check_whole()
+            for folder in (self.recovery, self.starts, self.outputs):
+                sweep_drafts(folder)
             store_id = self._store_id(identity, keys) if self._holds_state() else self._create(identity, keys)
             seals = _seals(identity, store_id, keys)
             self.renew_files(seals)
