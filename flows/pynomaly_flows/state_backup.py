@@ -33,12 +33,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from pynomaly.domain.error import StateError, TransientError, UnavailableError
-from pynomaly.domain.seal import SealKey, Seals
+from pynomaly.domain.seal import Seals
 from pynomaly_connectors.durable_file import draft_of, replace_durably, sync_folder
 from pynomaly_connectors.sealed_file import read_sealed
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.shard_folders import forget, state_folders
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
+from pynomaly_flows.state_owner import Owner
 
 MANIFEST: Final = "backup.json"
 _FORMAT: Final = 1
@@ -46,14 +47,6 @@ _ATTEMPTS: Final = 10
 _STORE: Final = "part-0.sqlite3"
 _REDRIVES: Final = Path("redrive") / "ledger.sqlite3"
 _CHUNK_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose state is copied, and the keys of its seals."""
-
-    identity: FlowIdentity
-    keys: tuple[SealKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
