@@ -382,7 +382,14 @@ def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = Fal
     """
     command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
     orders = orders_text(seals, adopt=adopt, fresh=fresh)
-    finished = subprocess.run(command, input=orders, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    finished = subprocess.run(  # noqa: S603 - our own module
+        command,
+        input=orders,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # Ctrl-C in a terminal is for us alone: a doctor that it cuts off looks like damage
+    )
     if finished.returncode == NO_DISK:
         raise UnavailableError(finished.stderr.strip())
     if finished.returncode != 0:
