@@ -92,7 +92,7 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     PynomalyError
         Whatever stopped the flow, as the adapter or the engine said it.
     """
-    drain = Drain()
+    drain = Drain(is_last_word=not options.supervised)
     with _held(options) as folder, drain.on_signals():
         run = _Run(services, telemetry, options, trace, folder, drain)
         for phase in phases_of(services, options.turn or options.stage, until_end=options.until_end):
