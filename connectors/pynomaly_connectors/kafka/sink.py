@@ -245,7 +245,17 @@ class KafkaMessageWriter:
                 f"message to {where} must be no larger than client and broker allow, was {len(value)} bytes: raise "
                 "`message.max.bytes` under `client` and `max.message.bytes` of the topic"
             )
-        return f"message to {where} at {self._spec.bootstrap} must be delivered, failed: {error.name()}: {error.str()}"
+        why, is_late = f"{error.name()}: {error.str()}", error.code() == KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - public, as above
+        remedy = self._remedy() if is_late else ""
+        return f"message to {where} at {self._spec.bootstrap} must be delivered, failed: {why}{remedy}"
+
+    def _remedy(self) -> str:
+        """Say what to do about brokers that did not acknowledge in time."""
+        heard = f"; {self._trouble.silence()}" if self._trouble.present else ""
+        return (
+            f"{heard}; look at the brokers and at `min.insync.replicas` of the topic; a restart writes again what was "
+            "not acknowledged"
+        )
 
     def _broken(self, error: DeliveryError | AccessError) -> DeliveryError | AccessError:
         """Keep the first failure: a writer that lost a message stays unusable."""
