@@ -224,7 +224,7 @@ class KafkaMessageWriter:
             f"{len(self._producer)} messages to {self._spec.topic} must be acknowledged within "
             f"{self._spec.delivery_timeout_s:g} s, were not: {self._trouble.silence()}"
         )
-        raise self._broken(DeliveryError(text))
+        raise self._broken(DeliveryError(text, len(self._producer)))
 
     def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         if error is None:

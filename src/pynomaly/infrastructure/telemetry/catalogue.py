@@ -223,7 +223,8 @@ DELIVERY_FAILURES: Final = Metric(
     "events",
     ("flow", "output"),
     "Events not confirmed when an output refused one for good or in time; the flow stops, a restart writes them again.",
-    "Any: the last line of the log says what is refused. Too large: raise both limits that it names. Not authorised: "
+    "The process ends at once, and the counter with it: delivery_failed in the log and the last line of it have the "
+    "count. The last line says what is refused. Too large: raise both limits that it names. Not authorised: "
     "grant WRITE. Timed out: mend the brokers. Nothing is lost meanwhile, and nothing goes on.",
 )
 DELIVERY_SECONDS: Final = Metric(
