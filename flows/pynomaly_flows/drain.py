@@ -64,7 +64,7 @@ class Drain:
     def pause(self) -> None:
         """Ask to stop and to go on at once around the same readers and engines.
 
-        Checkpoints shall become rarer, or the clock by which they come was set back.
+        Checkpoints shall become rarer or more frequent, or the clock by which they come was set back.
         """
         self._paused.set()
 

@@ -132,8 +132,8 @@ class _Run:
         ):
             self._run_dataflow(inputs, reading, engines, pace)
             while drain.resumes() and not inputs.at_end:
-                if pace.too_fast:
-                    pace.slow_down()
+                if pace.is_unfit:
+                    pace.adjust()
                 folder.prepare(identity, keys)
                 folder.take_prepared(seals=seals)
                 self._run_dataflow(inputs, reading, engines, pace)
@@ -154,7 +154,7 @@ class _Run:
 
 def _pace(checkpoint: CheckpointSpec, examined: Examined) -> CheckpointPace:
     state_bytes = sum(file.size for file in examined.side_files)
-    return CheckpointPace(checkpoint.every_ns / 1e9, checkpoint.share, state_bytes)
+    return CheckpointPace(checkpoint.every_ns / 1e9, checkpoint.share, state_bytes, checkpoint.longest_ns / 1e9)
 
 
 @contextmanager

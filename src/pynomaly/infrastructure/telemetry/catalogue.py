@@ -198,7 +198,7 @@ CHECKPOINT_INTERVAL: Final = Metric(
     ("flow",),
     "Time from one checkpoint to the next: what a crash makes the flow do again.",
     "Above checkpoint.every: the state is large, and saving it keeps to checkpoint.share. A faster disk for the state "
-    "folder, or shards, bring it down.",
+    "folder, or shards, bring it down. At checkpoint.longest: saving takes more than its share.",
 )
 CHECKPOINT_STALL: Final = Metric(
     "pynomaly_checkpoint_stall_seconds",
