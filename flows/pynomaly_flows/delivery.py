@@ -62,6 +62,17 @@ class Delivery:
             write()
         self._unconfirmed += count
 
+    def attend(self, idle: Callable[[], str | None]) -> str | None:
+        """Serve an output to which nothing is written, by a call; return what keeps it from answering.
+
+        Raises
+        ------
+        DeliveryError, AccessError
+            When something that was queued has failed for good.
+        """
+        with self._counting_failures():
+            return idle()
+
     def confirm(self, flush: Callable[[], None]) -> None:
         """Wait, by a call, until everything that was queued is delivered.
 
