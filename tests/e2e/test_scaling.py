@@ -126,7 +126,9 @@ def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns, tell: Callabl
     _start_shards(flow, "--until-end").wait().succeeded()
     repeats = _assert_shards_equal_whole(flow)
     records = len(flow.outcomes("whole").read_bytes().splitlines())
-    tell(Figures(18, "a shard and a supervisor killed, two shards drained", records, 0, repeats, 3))
+    toll = flow.toll("sharded", "whole", _shard_outcomes(flow))
+    assert toll.repeated == repeats
+    tell(Figures(18, "a shard and a supervisor killed, three shards drained", records, toll.lost, repeats, 3))
 
 
 def test_a_rescaled_cluster_gives_the_alerts_of_one_process(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
@@ -143,5 +145,6 @@ def test_a_rescaled_cluster_gives_the_alerts_of_one_process(flow: FlowRuns, tell
     read = offsets(flow.bootstrap, flow.readings)
     assert_one_outcome_each(lines(flow.outcomes("cluster")), read)
     repeats = flow.assert_equal("cluster", "whole", least_alerts=20)
-    tell(Figures(18, "cluster of 1 -> 2 -> 4 -> 1 processes", len(read), 0, repeats, 3))
+    toll = flow.toll("cluster", "whole")
+    tell(Figures(18, "cluster of 1 -> 2 -> 4 -> 1 processes", len(read), toll.lost, toll.repeated, 3))
     assert repeats == 0
