@@ -44,7 +44,6 @@ from pynomaly_flows.state_owner import Owner
 MANIFEST: Final = "backup.json"
 _FORMAT: Final = 1
 _ATTEMPTS: Final = 10
-_STORE: Final = "part-0.sqlite3"
 _REDRIVES: Final = Path("redrive") / "ledger.sqlite3"
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -201,7 +200,7 @@ def _copy_moment(folder: StateFolder, draft: StateFolder, owner: Owner) -> None:
     draft.recovery.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder.identity, draft.identity)
     with ExitStack() as opened:
-        _copy_database(folder.recovery / _STORE, draft.recovery / _STORE)
+        _copy_database(folder.store, draft.store)
         files = dict(_open_all(folder.side, opened))
         for wanted in draft.wanted_files(owner.identity, owner.keys):
             if wanted.name not in files:

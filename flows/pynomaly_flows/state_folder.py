@@ -38,7 +38,7 @@ from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, renewed_f
 from pynomaly_flows.disk_room import LEAST_BYTES, check_room
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
-from pynomaly_flows.recovery_doctor import NO_DISK, Examined, orders_text
+from pynomaly_flows.recovery_doctor import NO_DISK, STORE, Examined, orders_text
 from pynomaly_flows.side_file import SideFile
 from pynomaly_flows.side_files import SideFiles
 
@@ -61,6 +61,11 @@ class StateFolder:
     def recovery(self) -> Path:
         """Bytewax's store."""
         return self.root / "recovery"
+
+    @property
+    def store(self) -> Path:
+        """The database of Bytewax's store."""
+        return self.recovery / STORE
 
     @property
     def side(self) -> Path:

@@ -20,7 +20,6 @@ from pynomaly_flows.state_owner import Owner
 from pynomaly_flows.step import RECORDS, UNKEYED, step_of
 from pynomaly_flows.unpickling import read_row
 
-_STORE: Final = "part-0.sqlite3"
 _POSITIONS: Final = f"""
     SELECT step_id, state_key, ser_change, MAX(snap_epoch) FROM snaps
     WHERE (step_id LIKE '%.{RECORDS}' OR step_id LIKE '%.{UNKEYED}') AND snap_epoch < ?
@@ -79,9 +78,9 @@ def summarise(root: Path, owner: Owner) -> list[StateSummary]:
 
 def _summary(folder: StateFolder, owner: Owner) -> StateSummary:
     seals = folder.check_identity(owner.identity, owner.keys)
-    files = [path for path in folder.recovery.glob(f"{_STORE}*") if path.is_file()]
+    files = [path for path in folder.recovery.glob(f"{folder.store.name}*") if path.is_file()]
     sizes = [path.stat().st_size for path in folder.side.glob("*.state")]
-    store = folder.recovery / _STORE
+    store = folder.store
     try:
         with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as opened:
             opened.execute("BEGIN")  # one moment for all of it

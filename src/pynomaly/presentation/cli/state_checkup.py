@@ -72,7 +72,7 @@ def _in_use(lock: Path) -> bool:
 
 
 def _store(folder: StateFolder) -> Finding:
-    file = folder.recovery / "part-0.sqlite3"
+    file = folder.store
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
             (verdict,) = store.execute("PRAGMA quick_check(1)").fetchone()
