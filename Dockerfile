@@ -11,8 +11,9 @@ COPY connectors connectors
 COPY flows/pynomaly_flows flows/pynomaly_flows
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
-# `pyod` brings scheduled refits; `--build-arg EXTRAS=` makes a smaller image without them.
-ARG EXTRAS=pyod
+# `pyod` brings scheduled refits, `registry` Avro, Protobuf and JSON Schema: in an image nobody can install them later.
+# `--build-arg EXTRAS=` makes a smaller one without them.
+ARG EXTRAS=pyod,registry
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /venv \
     && pip --python /venv install --only-binary :all: -c constraints.txt "$(echo /wheels/*.whl)${EXTRAS:+[$EXTRAS]}"

@@ -66,7 +66,7 @@ class Flows:
         run.mkdir()
         flow = run / "flow.yaml"
         alerts = new_topic(self._topics, "alerts", 1)
-        flow.write_text(yaml.safe_dump(self._flow(topic, alerts, checkpoint_s)))
+        flow.write_text(yaml.safe_dump(flow_tree(self._topics.bootstrap, topic, alerts, checkpoint_s)))
         state = run / "state"
         command = [_PYNOMALY, "run", str(flow), "--until-end", "--state", str(state), "--log-level=error"]
         cost = measure(command, self._environment)
@@ -79,17 +79,20 @@ class Flows:
         cost = measure([*peer.command, *arguments], self._environment)
         return replace(cost, alerts=len(self._topics.read(alerts)))
 
-    def _flow(self, topic: str, alerts: str, checkpoint_s: float) -> dict[str, object]:
-        connection = {"kind": "kafka", "bootstrap": self._topics.bootstrap}
-        return {
-            "flow": "benchmark",
-            "source": {**connection, "topic": topic, "client": {"fetch.queue.backoff.ms": 5}},
-            "record": {"time": {"field": "ts", "format": "ms"}, "series": ["series"], "values": ["value"]},
-            # The peers warm up for 50 records.
-            "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 50}}],
-            "output": {"alerts": {**connection, "topic": alerts}},
-            "checkpoint": {"every": f"{checkpoint_s}s", "share": 1},
-        }
+
+def flow_tree(bootstrap: str, topic: str, alerts: str, checkpoint_s: float) -> dict[str, object]:
+    """Return the flow with all that one in production has: calibration, guard, checkpoints and served metrics."""
+    connection = {"kind": "kafka", "bootstrap": bootstrap}
+    return {
+        "flow": "benchmark",
+        "source": {**connection, "topic": topic, "client": {"fetch.queue.backoff.ms": 5}},
+        "record": {"time": {"field": "ts", "format": "ms"}, "series": ["series"], "values": ["value"]},
+        # The peers warm up for 50 records.
+        "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 50}, "guard": {}}],
+        "output": {"alerts": {**connection, "topic": alerts}},
+        "checkpoint": {"every": f"{checkpoint_s}s", "share": 1},
+        "metrics": {"listen": "127.0.0.1:0"},
+    }
 
 
 def kafka_rows(rounds: int, records: int, chosen: Sequence[str]) -> list[Row]:

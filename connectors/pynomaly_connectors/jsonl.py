@@ -270,7 +270,10 @@ class JsonLinesWriter:
                 raise self._refused(error) from error
 
     def _refused(self, error: OSError) -> DeliveryError:
-        return DeliveryError(f"{self._path} must take the lines written, was refused: {error.strerror}")
+        return DeliveryError(
+            f"{self._path} must take the lines written, was refused: {error.strerror}; look at the free space and the "
+            "permissions of its disk; a restart writes them again"
+        )
 
 
 def _digest(content: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pynomaly.application.ports import Message, MessageSink, MessageWriter
+from pynomaly.application.ports import MayBeAway, Message, MessageSink, MessageWriter
 
 Transcode = Callable[[Message], Message]
 
@@ -52,6 +52,10 @@ class TranscodedWriter:
     def flush(self) -> None:
         """Return when every written message is durable."""
         self._writer.flush()
+
+    def idle(self) -> str | None:
+        """Let the writer take what its place has to say, if that may be away."""
+        return self._writer.idle() if isinstance(self._writer, MayBeAway) else None
 
     def position(self) -> bytes:
         """Return the token of the sink."""

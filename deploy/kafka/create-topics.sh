@@ -1,5 +1,6 @@
 #!/bin/bash
-# Create the topics of a flow, or leave them as they are; run by anyone who may CREATE on the cluster.
+# Create the topics of the demo in docker-compose.yml, which runs it in Kafka's own image, where there is no pynomaly.
+# Elsewhere `pynomaly topics create FLOW` makes all topics that a flow needs, with the settings that it needs.
 #
 #   KAFKA_BOOTSTRAP=… KAFKA_INPUT_TOPIC=… KAFKA_ALERT_TOPIC=… [KAFKA_DEAD_LETTER_TOPIC=…] create-topics.sh
 #

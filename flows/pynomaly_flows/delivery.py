@@ -48,6 +48,7 @@ class Delivery:
         self._output = output
         self._telemetry = telemetry
         self._unconfirmed = 0
+        self._failure: AccessError | DeliveryError | None = None
 
     def queue(self, write: Callable[[], None], count: int) -> None:
         """Queue messages by a call.
@@ -60,6 +61,17 @@ class Delivery:
         with self._counting_failures():
             write()
         self._unconfirmed += count
+
+    def attend(self, idle: Callable[[], str | None]) -> str | None:
+        """Serve an output to which nothing is written, by a call; return what keeps it from answering.
+
+        Raises
+        ------
+        DeliveryError, AccessError
+            When something that was queued has failed for good.
+        """
+        with self._counting_failures():
+            return idle()
 
     def confirm(self, flush: Callable[[], None]) -> None:
         """Wait, by a call, until everything that was queued is delivered.
@@ -87,9 +99,18 @@ class Delivery:
 
     @contextmanager
     def _counting_failures(self) -> Generator[None]:
-        """Tell telemetry of what is refused; the error goes on and stops the flow."""
+        """Tell of what is refused; the error goes on and stops the flow."""
         try:
             yield
         except (AccessError, DeliveryError) as error:
-            self._telemetry.delivery_failed(self._output, error.messages)
+            if error is not self._failure:  # a writer that is broken raises it again
+                self._failure = error
+                self._tell(error)
             raise
+
+    def _tell(self, error: AccessError | DeliveryError) -> None:
+        """Count a failure, where nobody may be in time to scrape it, in the log and in the last words of the flow."""
+        self._telemetry.delivery_failed(self._output, error.messages)
+        _log.error("delivery_failed", extra={"output": self._output, "messages": error.messages})
+        if error.messages > 0:
+            error.args = (f"{error} ({error.messages:,} messages of output {self._output} were not confirmed)",)

@@ -22,6 +22,7 @@ from typing import Final
 
 from pynomaly.domain.error import UnavailableError
 from pynomaly.domain.record import Stream
+from pynomaly_flows.recovery_doctor import STORE
 
 LEAST_BYTES: Final = 8_000_000
 _MARGIN_BYTES: Final = 500_000
@@ -43,7 +44,7 @@ class DiskRoom:
 
     def __init__(self, recovery: Path) -> None:
         self._recovery = recovery
-        self._log = recovery / "part-0.sqlite3-wal"
+        self._log = recovery / f"{STORE}-wal"
         self._rows: dict[Stream, int] = {}
         self._reserved = 0
 

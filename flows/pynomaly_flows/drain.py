@@ -2,23 +2,42 @@
 
 Bytewax dies at once on SIGTERM and aborts without a snapshot on SIGINT. Here a signal only sets a flag; every source
 partition then reports its end, the dataflow runs dry, and the last epoch is committed at the exact offset.
+
+That may take as long as an output may be away. A second signal therefore ends the process as a kill does, which loses
+nothing: the next start goes on from the last checkpoint.
 """
 
 from __future__ import annotations
 
+import logging
 import signal
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
+from typing import Final
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_ONE_REQUEST_S: Final = 1.0  # launchers pass on what the terminal has sent already: that is no second request
+_log = logging.getLogger(__name__)
 
 
 class Drain:
-    """A request to stop, that source partitions look at before each read."""
+    """A request to stop, that source partitions look at before each read.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_last_word
+        Whether a second signal ends the process; not where a supervisor sends the signals, and kills by itself.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, *, is_last_word: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
+        self._is_last_word = is_last_word
+        self._clock = clock
+        self._signalled_s: float | None = None
         self._asked = Event()
         self._grown = Event()
         self._paused = Event()
@@ -45,7 +64,7 @@ class Drain:
     def pause(self) -> None:
         """Ask to stop and to go on at once around the same readers and engines.
 
-        Checkpoints shall become rarer, or the clock by which they come was set back.
+        Checkpoints shall become rarer or more frequent, or the clock by which they come was set back.
         """
         self._paused.set()
 
@@ -71,5 +90,16 @@ class Drain:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.request()
+        if self._signalled_s is None:
+            self._signalled_s = self._clock()
+            # In a thread: the signal may have come in the middle of another line of the log.
+            Thread(target=_tell, args=(signal.Signals(number).name,), name="drain", daemon=True).start()
+        elif self._is_last_word and self._clock() - self._signalled_s >= _ONE_REQUEST_S:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+
+def _tell(name: str) -> None:
+    _log.info("flow_draining", extra={"signal": name})

@@ -84,7 +84,7 @@ class Engines:
         seconds = perf_counter() - since
         self._saved[stream] = saved.state
         self._pace.checkpoint_written(stream, seconds)
-        if self._pace.too_fast:
+        if self._pace.is_unfit:
             self._drain.pause()
         self._telemetry.checkpoint_written(stream, seconds, saved.size)
         return saved.state

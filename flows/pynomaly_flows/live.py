@@ -68,7 +68,7 @@ class LiveOptions:
     turn: Stage | None = None
 
 
-def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> None:
+def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, trace: Trace = untraced) -> bool:
     """Run until told to stop by SIGTERM or SIGINT, or until the end; return when everything is durable.
 
     Parameters
@@ -82,12 +82,17 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
     trace
         Entered while a batch is judged.
 
+    Returns
+    -------
+    bool
+        Whether the input has ended, rather than that somebody stopped the flow.
+
     Raises
     ------
     PynomalyError
         Whatever stopped the flow, as the adapter or the engine said it.
     """
-    drain = Drain()
+    drain = Drain(is_last_word=not options.supervised)
     with _held(options) as folder, drain.on_signals():
         run = _Run(services, telemetry, options, trace, folder, drain)
         for phase in phases_of(services, options.turn or options.stage, until_end=options.until_end):
@@ -95,6 +100,7 @@ def run_live(services: Services, telemetry: Telemetry, options: LiveOptions, tra
                 run.once(phase)
             while drain.reopens():
                 run.once(phase)
+        return not drain.requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +132,8 @@ class _Run:
         ):
             self._run_dataflow(inputs, reading, engines, pace)
             while drain.resumes() and not inputs.at_end:
-                if pace.too_fast:
-                    pace.slow_down()
+                if pace.is_unfit:
+                    pace.adjust()
                 folder.prepare(identity, keys)
                 folder.take_prepared(seals=seals)
                 self._run_dataflow(inputs, reading, engines, pace)
@@ -148,7 +154,7 @@ class _Run:
 
 def _pace(checkpoint: CheckpointSpec, examined: Examined) -> CheckpointPace:
     state_bytes = sum(file.size for file in examined.side_files)
-    return CheckpointPace(checkpoint.every_ns / 1e9, checkpoint.share, state_bytes)
+    return CheckpointPace(checkpoint.every_ns / 1e9, checkpoint.share, state_bytes, checkpoint.longest_ns / 1e9)
 
 
 @contextmanager

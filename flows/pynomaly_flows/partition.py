@@ -16,6 +16,7 @@ from pynomaly.domain.error import InputGrownError
 from pynomaly.domain.record import RecordBatch
 from pynomaly_flows.drain import Drain
 from pynomaly_flows.foreseen import foreseen
+from pynomaly_flows.idle_outputs import IdleOutputs
 from pynomaly_flows.key_group import key_group
 from pynomaly_flows.reader_news import ReaderNews
 from pynomaly_flows.rest import Rest
@@ -44,6 +45,8 @@ class Surroundings:
         Sleeps while none of them has anything.
     clock
         Tells when the wall clock was set back.
+    outputs
+        Looked after between two reads.
     """
 
     drain: Drain
@@ -51,6 +54,7 @@ class Surroundings:
     check_room: Callable[[], None]
     rest: Rest = field(default_factory=Rest)
     clock: WallClock = field(default_factory=WallClock)
+    outputs: IdleOutputs = field(default_factory=IdleOutputs)
 
 
 class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
@@ -74,11 +78,14 @@ class Partition(StatefulSourcePartition[KeyedBatch, bytes]):
         ------
         StopIteration
             At the end of a bounded read, or when a drain is requested.
+        DeliveryError, AccessError
+            When an output has failed for good.
         """
         self._around.telemetry.input_polled()
         self._confirm_snapshot()
         if self._around.drain.requested:
             raise StopIteration
+        self._around.outputs.look(self._around.telemetry)
         batch = self._poll()
         self._look_at_clock()
         self._news.tell()

@@ -35,6 +35,7 @@ _UNKEYED = f"%.{UNKEYED}"
 _LONGEST_REFERENCE = 1_024
 _PRIMARY = 0xFF  # SQLite's codes say more in the upper bits
 NO_DISK = 2
+STORE = "part-0.sqlite3"  # Bytewax's name for the first of its files, and the only one that we let it make
 _REFERENCES = f"step_id LIKE '%.{ENGINE}' AND length(ser_change) < {_LONGEST_REFERENCE}"
 RESUME_EPOCH = """
     SELECT MIN(COALESCE(fronts.worker_frontier, exs.resume_epoch))
@@ -120,7 +121,7 @@ def doctor(
     UnavailableError
         When the disk refuses to read or write it.
     """
-    file = folder / "part-0.sqlite3"
+    file = folder / STORE
     if not file.is_file():
         raise StateError(f"recovery store {file} must exist, was missing: {WAYS_OUT}")
     try:

@@ -24,7 +24,7 @@ from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.record import Stream
 from pynomaly.domain.state import StateImage, packed, unpack
 from pynomaly.domain.state_frame import Packed, checksum_of
-from pynomaly_connectors.durable_file import sync_folder
+from pynomaly_connectors.durable_file import draft_of, sync_folder
 from pynomaly_flows.side_file import WAYS_OUT, SideFile
 
 INLINE_BYTES: Final = 256 * 1024
@@ -132,7 +132,7 @@ class SideFiles:
         if self._size(file) == file.size:
             return  # the state has not changed
         self._folder.mkdir(exist_ok=True)
-        draft = self._folder / f".{os.getpid()}.new"
+        draft = draft_of(self.path(file))
         try:
             with draft.open("wb", buffering=0) as opened:
                 for buffer in whole.buffers:

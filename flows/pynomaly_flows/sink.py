@@ -7,11 +7,12 @@ from functools import partial
 from bytewax.outputs import StatefulSinkPartition
 
 from pynomaly.application.output import Output
-from pynomaly.application.ports import MessageWriter
+from pynomaly.application.ports import MayBeAway, MessageWriter
 from pynomaly.application.telemetry import Telemetry
 from pynomaly.domain.error import RejectionError
 from pynomaly_flows.delivery import Delivery, OnePartSink
 from pynomaly_flows.foreseen import foreseen
+from pynomaly_flows.idle_outputs import IdleOutputs
 from pynomaly_flows.parcel import Parcel, unpack
 
 
@@ -44,12 +45,17 @@ class OpenOutputs:
 class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
     """The open end of one output."""
 
-    def __init__(self, name: str, writer: MessageWriter, telemetry: Telemetry, opened: OpenOutputs) -> None:
+    def __init__(
+        self, name: str, writer: MessageWriter, telemetry: Telemetry, opened: OpenOutputs, idle: IdleOutputs
+    ) -> None:
         self._opened = opened
+        self._idle = idle
         self._name = name
         self._writer = writer
         self._delivery = Delivery(name, telemetry)
         self._stopped: RejectionError | None = None
+        if isinstance(writer, MayBeAway):
+            idle.join(name, partial(self._delivery.attend, writer.idle))
 
     @foreseen
     def write_batch(self, values: list[Parcel]) -> None:
@@ -89,6 +95,7 @@ class OutputPartition(StatefulSinkPartition[Parcel, bytes]):
 
     def close(self) -> None:
         """Close the writer."""
+        self._idle.leave(self._name)
         self._delivery.close(self._writer.close)
 
     def _deliver(self) -> None:
@@ -104,9 +111,12 @@ class OutputSink(OnePartSink[Parcel]):
         When the output cannot be written to: said here, before Bytewax starts, it is said without a stack trace.
     """
 
-    def __init__(self, output: Output, telemetry: Telemetry, opened: OpenOutputs) -> None:
+    def __init__(
+        self, output: Output, telemetry: Telemetry, opened: OpenOutputs, idle: IdleOutputs | None = None
+    ) -> None:
         output.sink.check()
         opened.add(output.name)
+        self._idle = IdleOutputs() if idle is None else idle
         self._opened = opened
         self._output = output
         self._telemetry = telemetry
@@ -115,4 +125,4 @@ class OutputSink(OnePartSink[Parcel]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> OutputPartition:  # noqa: ARG002
         """Open the output where it stood."""
         writer = self._output.sink.open(resume_state)
-        return OutputPartition(self._output.name, writer, self._telemetry, self._opened)
+        return OutputPartition(self._output.name, writer, self._telemetry, self._opened, self._idle)

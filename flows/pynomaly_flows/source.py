@@ -11,6 +11,7 @@ from pynomaly.application.ports import RecordSource
 from pynomaly.domain.error import ConfigError, Problem, StateError
 from pynomaly.domain.record import Stream
 from pynomaly_flows.foreseen import foreseen
+from pynomaly_flows.idle_outputs import IdleOutputs
 from pynomaly_flows.key_group import key_group
 from pynomaly_flows.partition import GonePartition, KeyedBatch, Partition, Surroundings
 
@@ -80,6 +81,11 @@ class Source(FixedPartitionedSource[KeyedBatch, bytes]):
     def at_end(self) -> bool:
         """Whether all partitions that were opened have come to the end of a bounded read."""
         return all(partition.at_end for partition in self._opened.values())
+
+    @property
+    def idle_outputs(self) -> IdleOutputs:
+        """The outputs that are looked after between two reads."""
+        return self._around.outputs
 
     def key_of(self, stream: Stream) -> str:
         """Return the key group of a stream that was opened."""

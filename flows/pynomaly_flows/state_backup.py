@@ -33,27 +33,19 @@ from pathlib import Path
 from typing import IO, Final
 
 from pynomaly.domain.error import StateError, TransientError, UnavailableError
-from pynomaly.domain.seal import SealKey, Seals
-from pynomaly_connectors.durable_file import replace_durably, sync_folder
+from pynomaly.domain.seal import Seals
+from pynomaly_connectors.durable_file import draft_of, replace_durably, sync_folder
 from pynomaly_connectors.sealed_file import read_sealed
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.shard_folders import forget, state_folders
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
+from pynomaly_flows.state_owner import Owner
 
 MANIFEST: Final = "backup.json"
 _FORMAT: Final = 1
 _ATTEMPTS: Final = 10
-_STORE: Final = "part-0.sqlite3"
 _REDRIVES: Final = Path("redrive") / "ledger.sqlite3"
 _CHUNK_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose state is copied, and the keys of its seals."""
-
-    identity: FlowIdentity
-    keys: tuple[SealKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +93,7 @@ def back_up(root: Path, target: Path, owner: Owner) -> Backup:
         raise StateError(f"state folder {root} must hold state to be copied, held none: let the flow run first")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StateError(f"{target} must be a new or an empty folder, was neither: give each backup one of its own")
-    draft = target.absolute().with_name(f".{target.absolute().name}.{os.getpid()}.new")
+    draft = draft_of(target.absolute())
     try:
         draft.mkdir(parents=True)
         made = datetime.now(UTC).isoformat(timespec="seconds")
@@ -208,7 +200,7 @@ def _copy_moment(folder: StateFolder, draft: StateFolder, owner: Owner) -> None:
     draft.recovery.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder.identity, draft.identity)
     with ExitStack() as opened:
-        _copy_database(folder.recovery / _STORE, draft.recovery / _STORE)
+        _copy_database(folder.store, draft.store)
         files = dict(_open_all(folder.side, opened))
         for wanted in draft.wanted_files(owner.identity, owner.keys):
             if wanted.name not in files:

@@ -33,12 +33,12 @@ from bytewax.recovery import init_db_dir
 
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealKey, Seals
-from pynomaly_connectors.durable_file import replace_durably
+from pynomaly_connectors.durable_file import replace_durably, sweep_drafts
 from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, renewed_file
 from pynomaly_flows.disk_room import LEAST_BYTES, check_room
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
-from pynomaly_flows.recovery_doctor import NO_DISK, Examined, orders_text
+from pynomaly_flows.recovery_doctor import NO_DISK, STORE, Examined, orders_text
 from pynomaly_flows.side_file import SideFile
 from pynomaly_flows.side_files import SideFiles
 
@@ -61,6 +61,11 @@ class StateFolder:
     def recovery(self) -> Path:
         """Bytewax's store."""
         return self.root / "recovery"
+
+    @property
+    def store(self) -> Path:
+        """The database of Bytewax's store."""
+        return self.recovery / STORE
 
     @property
     def side(self) -> Path:
@@ -137,6 +142,8 @@ class StateFolder:
             shutil.rmtree(self.claims, ignore_errors=True)
             check_room(self.root, LEAST_BYTES)
             self.check_whole()
+            for folder in (self.recovery, self.starts, self.outputs):
+                sweep_drafts(folder)
             store_id = self._store_id(identity, keys) if self._holds_state() else self._create(identity, keys)
             seals = _seals(identity, store_id, keys)
             self.renew_files(seals)
@@ -380,7 +387,14 @@ def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = Fal
     """
     command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
     orders = orders_text(seals, adopt=adopt, fresh=fresh)
-    finished = subprocess.run(command, input=orders, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    finished = subprocess.run(  # noqa: S603 - our own module
+        command,
+        input=orders,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # Ctrl-C in a terminal is for us alone: a doctor that it cuts off looks like damage
+    )
     if finished.returncode == NO_DISK:
         raise UnavailableError(finished.stderr.strip())
     if finished.returncode != 0:

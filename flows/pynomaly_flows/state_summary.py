@@ -15,15 +15,15 @@ from pynomaly.domain.seal import key_id
 from pynomaly_flows.folder_lock import holder
 from pynomaly_flows.recovery_doctor import RESUME_EPOCH
 from pynomaly_flows.shard_folders import state_folders
-from pynomaly_flows.state_backup import Owner
 from pynomaly_flows.state_folder import StateFolder
-from pynomaly_flows.step import RECORDS
+from pynomaly_flows.state_owner import Owner
+from pynomaly_flows.step import RECORDS, UNKEYED, step_of
 from pynomaly_flows.unpickling import read_row
 
-_STORE: Final = "part-0.sqlite3"
 _POSITIONS: Final = f"""
-    SELECT state_key, ser_change, MAX(snap_epoch) FROM snaps
-    WHERE step_id LIKE '%.{RECORDS}' AND snap_epoch < ? GROUP BY state_key ORDER BY state_key
+    SELECT step_id, state_key, ser_change, MAX(snap_epoch) FROM snaps
+    WHERE (step_id LIKE '%.{RECORDS}' OR step_id LIKE '%.{UNKEYED}') AND snap_epoch < ?
+    GROUP BY step_id, state_key ORDER BY step_id DESC, state_key
 """  # noqa: S608 - no value of anybody's
 
 
@@ -46,7 +46,8 @@ class StateSummary:
     age_s
         Since the store was last written [s].
     positions
-        Input partition -> where a start would go on, as the source writes it.
+        Input partition -> where a start would go on, as the source writes it; with `keying: repartition` both those
+        that are copied and those that are judged.
     store_bytes, side_bytes, side_files
         Sizes.
     """
@@ -77,9 +78,9 @@ def summarise(root: Path, owner: Owner) -> list[StateSummary]:
 
 def _summary(folder: StateFolder, owner: Owner) -> StateSummary:
     seals = folder.check_identity(owner.identity, owner.keys)
-    files = [path for path in folder.recovery.glob(f"{_STORE}*") if path.is_file()]
+    files = [path for path in folder.recovery.glob(f"{folder.store.name}*") if path.is_file()]
     sizes = [path.stat().st_size for path in folder.side.glob("*.state")]
-    store = folder.recovery / _STORE
+    store = folder.store
     try:
         with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as opened:
             opened.execute("BEGIN")  # one moment for all of it
@@ -96,7 +97,8 @@ def _summary(folder: StateFolder, owner: Owner) -> StateSummary:
         starts=starts,
         age_s=max(0.0, time.time() - max((path.stat().st_mtime for path in files), default=0.0)),
         positions={
-            name: seals.open(read_row(row, seals), RECORDS, name).decode(errors="replace") for name, row, _ in rows
+            name: seals.open(read_row(row, seals), step_of(step_id), name).decode(errors="replace")
+            for step_id, name, row, _ in rows
         },
         store_bytes=sum(path.stat().st_size for path in files),
         side_bytes=sum(sizes),

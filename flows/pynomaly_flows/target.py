@@ -17,8 +17,8 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 from bytewax.dataflow import Dataflow
 from bytewax.run import _parse_args  # pyright: ignore[reportPrivateUsage] # no public way to ask
@@ -43,7 +43,7 @@ from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 from pynomaly_flows.topology import build_dataflow
 from pynomaly_flows.unpickling import install_guard
 
-_locks: list[IO[str]] = []  # held until the process ends
+_held = ExitStack()  # until the process ends: the lock of the folder, and the watch over calls
 
 
 def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
@@ -54,7 +54,7 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
     _check_store(folder, started.recovery_directory)
     check_count(folder.root, None)
     worker = _worker(started)
-    _locks.append(folder.lock(shared=worker.count > 1))
+    _held.enter_context(folder.lock(shared=worker.count > 1))
     folder.check_prepared()
     seals = folder.check_identity(_identity(services), state_keys(services.spec.state))
     examined = folder.take_prepared(worker, seals)
@@ -79,8 +79,16 @@ def flow(path: str, state: str, *, until_end: bool = False) -> Dataflow:
         in_cluster=worker.count > 1,
         seals=seals,
     )
+    _held.enter_context(services.calls.watched(end_hung))
     settle_heap()
     return dataflow
+
+
+def end_hung(error: TransientError) -> None:
+    """Say which detector does not return, and end this process as a kill does: nothing can be drained."""
+    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.flush()
+    os._exit(os.EX_TEMPFAIL)
 
 
 class _UnpausedDrain(Drain):

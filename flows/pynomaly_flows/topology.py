@@ -66,7 +66,7 @@ def build_dataflow(
         pack_with = seals if in_cluster else None
         messages = op.flat_map(f"encode-{output.name}", results, partial(_encode, output, pack_with))
         step = output_step(output.name)
-        op.output(step, messages, sealed_sink(OutputSink(output, telemetry, opened), step, seals))
+        op.output(step, messages, sealed_sink(OutputSink(output, telemetry, opened, source.idle_outputs), step, seals))
     return flow
 
 

@@ -10,7 +10,18 @@ from typing import Final
 from brokers.kafka_topics import KafkaTopics, until
 from e2e.flow_file import Tree, derived_flow
 from e2e.job import WITHIN_S, Ended, Job, Program
-from e2e.verifier import Stored, durable_epoch, order_by_key, stored, without_repeats
+from e2e.verifier import (
+    Stored,
+    Toll,
+    durable_epoch,
+    lines,
+    offsets,
+    order_by_key,
+    places,
+    stored,
+    toll,
+    without_repeats,
+)
 
 _FIRST_EPOCH_S: Final = 60.0
 
@@ -95,6 +106,13 @@ class FlowRuns:
         return self.program.run(
             *("replay", self.file, *arguments), within_s=within_s, **self.environment("replay")
         ).succeeded()
+
+    def toll(self, run: str, whole: str, outcomes: Iterable[Path] = ()) -> Toll:
+        """Count what a run has lost and repeated; ``outcomes`` are its files, where it has several."""
+        files = [*outcomes] or [self.outcomes(run)]
+        judged = (place for file in files for place in places(lines(file)))
+        found, expected = ((message.id for message in self.alerted(name)) for name in (run, whole))
+        return toll(judged, offsets(self.bootstrap, self.readings), found, expected)
 
     def environment(self, run: str, every: str | None = None) -> dict[str, str]:
         """Return what the references of the flow mean in a run."""

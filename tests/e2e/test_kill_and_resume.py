@@ -32,6 +32,8 @@ _PARTITIONS = 4
 _STEPS = _RATE * _LONGEST_S // _SERIES
 _KILLS = 6
 _LONGEST_STOP_S = 10.0
+_EPOCH_S = 1.0
+_CLUSTERED = 3  # times as many alerts as on average may stand in the records of an epoch
 _LONGEST_DELAY_S = 1.5  # after an epoch has become durable; epochs last a second
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(size(300, 1_200))]
@@ -70,10 +72,13 @@ def test_six_kills_change_nothing(flow: FlowRuns, tell: Callable[[Figures], None
             restarts_s.append(time.monotonic() - since)
             time.sleep(random.uniform(0.0, _LONGEST_DELAY_S))  # that the moment is random is the point
             assert job.kill().code == -9
-    repeats = _finish_and_compare(flow)
-    figures = Figures(1, "job killed by signal 9", sender.sent, 0, repeats, _KILLS, max(restarts_s[1:]))
+    repeats, toll = _finish_and_compare(flow), flow.toll("broken", "whole")
+    figures = Figures(1, "job killed by signal 9", sender.sent, toll.lost, toll.repeated, _KILLS, max(restarts_s[1:]))
     tell(replace(figures, note="recovery: start of the program to its next durable epoch"))
-    assert repeats > 0, "a kill must hit an epoch with alerts, or nothing is proved"
+    assert 0 < repeats == toll.repeated, "a kill must hit an epoch with alerts, or nothing is proved"
+    alerts_a_record = len(flow.alerted("whole")) / sender.sent
+    most = _RATE * (_EPOCH_S + 1.0) * _KILLS * alerts_a_record
+    assert repeats <= _CLUSTERED * most, "a kill takes back no more than an epoch, and a second for its end"
 
 
 def test_a_kill_in_the_first_epoch_changes_nothing(flow: FlowRuns) -> None:
@@ -116,8 +121,8 @@ def test_sigterm_and_sigint_lose_and_repeat_nothing(flow: FlowRuns, tell: Callab
             time.sleep(random.uniform(0.0, _LONGEST_DELAY_S))
             job.ask_to_stop(asked)
             stops_s.append(job.wait().succeeded().seconds)
-    repeats = _finish_and_compare(flow)
+    repeats, toll = _finish_and_compare(flow), flow.toll("broken", "whole")
     note = f"longest stop {max(stops_s):.1f} s"
-    tell(Figures(2, "SIGTERM, SIGINT", sender.sent, 0, repeats, len(stops_s), note=note))
+    tell(Figures(2, "SIGTERM, SIGINT", sender.sent, toll.lost, toll.repeated, len(stops_s), note=note))
     assert max(stops_s) < _LONGEST_STOP_S
     assert repeats == 0

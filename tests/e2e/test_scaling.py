@@ -98,15 +98,21 @@ def _shard_processes(job: Job) -> dict[str, psutil.Process]:
     return found
 
 
+def _await_restart(job: Job, number: str, before: psutil.Process) -> None:
+    until(lambda: _shard_processes(job).get(number, before) != before, f"shard {number} runs again", 60.0)
+
+
 def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
-    """A killed shard is started again, a killed supervisor leaves nobody behind, a drained one ends with 0."""
+    """A shard that was killed or stopped alone is back; a killed supervisor leaves nobody; a drain ends with 0."""
     with _producing(flow):
         job = _start_shards(flow)
         _await_new_epochs(flow, job)
-        victim = _shard_processes(job)["1"]
-        victim.kill()
-        until(lambda: _shard_processes(job).get("1", victim).pid != victim.pid, "the killed shard runs again", 60.0)
-        _await_new_epochs(flow, job)
+        for number, send in (("0", psutil.Process.terminate), ("1", psutil.Process.kill)):
+            shard = _shard_processes(job)[number]
+            send(shard)
+            _await_restart(job, number, shard)
+            _await_new_epochs(flow, job)
+        assert job.err.count('"shard_stopped_alone"') == 1
         shards = _shard_processes(job)
         assert len(shards) == _SHARDS
         psutil.Process(job.pid).kill()
@@ -120,7 +126,9 @@ def test_kills_and_drains_of_shards_change_nothing(flow: FlowRuns, tell: Callabl
     _start_shards(flow, "--until-end").wait().succeeded()
     repeats = _assert_shards_equal_whole(flow)
     records = len(flow.outcomes("whole").read_bytes().splitlines())
-    tell(Figures(18, "a shard and a supervisor killed, two shards drained", records, 0, repeats, 3))
+    toll = flow.toll("sharded", "whole", _shard_outcomes(flow))
+    assert toll.repeated == repeats
+    tell(Figures(18, "a shard and a supervisor killed, three shards drained", records, toll.lost, repeats, 3))
 
 
 def test_a_rescaled_cluster_gives_the_alerts_of_one_process(flow: FlowRuns, tell: Callable[[Figures], None]) -> None:
@@ -137,5 +145,6 @@ def test_a_rescaled_cluster_gives_the_alerts_of_one_process(flow: FlowRuns, tell
     read = offsets(flow.bootstrap, flow.readings)
     assert_one_outcome_each(lines(flow.outcomes("cluster")), read)
     repeats = flow.assert_equal("cluster", "whole", least_alerts=20)
-    tell(Figures(18, "cluster of 1 -> 2 -> 4 -> 1 processes", len(read), 0, repeats, 3))
+    toll = flow.toll("cluster", "whole")
+    tell(Figures(18, "cluster of 1 -> 2 -> 4 -> 1 processes", len(read), toll.lost, toll.repeated, 3))
     assert repeats == 0

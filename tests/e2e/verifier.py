@@ -161,13 +161,51 @@ def lines_by_partition(path: Path) -> dict[int, list[bytes]]:
 
 def assert_one_outcome_each(outcomes: Iterable[dict[str, Any]], offsets: Iterable[Offset]) -> None:
     """Fail unless the outcomes are those of exactly these records, one for each."""
-    counted = Counter((outcome["partition"], outcome["offset"]) for outcome in outcomes)
+    counted = Counter(places(outcomes))
     twice = [place for place, count in counted.items() if count > 1]
     assert not twice, f"records with several outcomes: {twice[:5]}"
     expected = set(offsets)
     missing, foreign = expected - counted.keys(), counted.keys() - expected
     assert not missing, f"records without outcome: {sorted(missing)[:5]}"
     assert not foreign, f"outcomes without record: {sorted(foreign)[:5]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What faults have cost a flow, counted and not asserted.
+
+    Parameters
+    ----------
+    lost
+        Records without an outcome, and events of an uninterrupted run that this one has not.
+    repeated
+        Outcomes beyond the first of a record, and events beyond the first of an id.
+    """
+
+    lost: int
+    repeated: int
+
+
+def toll(
+    judged: Iterable[Offset], records: Iterable[Offset], found: Iterable[str] = (), expected: Iterable[str] = ()
+) -> Toll:
+    """Count what is missing and what is there more than once.
+
+    Parameters
+    ----------
+    judged, records
+        Where records stand that have an outcome, once for each outcome; and all that the input held.
+    found, expected
+        Ids of events, of the flow and of an uninterrupted run.
+    """
+    outcomes, events = Counter(judged), Counter(found)
+    lost = len(set(records) - outcomes.keys()) + len(set(expected) - events.keys())
+    return Toll(lost, sum(outcomes.values()) - len(outcomes) + sum(events.values()) - len(events))
+
+
+def places(outcomes: Iterable[dict[str, Any]]) -> Iterator[Offset]:
+    """Return where the records of outcomes stand."""
+    return ((outcome["partition"], outcome["offset"]) for outcome in outcomes)
 
 
 def durable_epoch(state: Path) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -59,6 +61,24 @@ def test_a_process_that_waits_for_the_others_can_be_stopped(folder: Path) -> Non
         until(lambda: "error" in (folder / "process.log").read_text(), "it looks for the others", 60.0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_a_detector_that_hangs_ends_the_process(folder: Path) -> None:
+    """As under `pynomaly run`: calls are watched from the start on, and the end is told."""
+    program = """
+        import sys, threading
+        from pynomaly.domain.error import TransientError
+        from pynomaly_flows import target
+
+        sys.argv = ["bytewax.run", "target", "-r", "state/recovery", "-s", "1", "-b", "0"]
+        target.flow("flow.yaml", "state")
+        if "pynomaly-calls" in [thread.name for thread in threading.enumerate()]:
+            target.end_hung(TransientError("detector x must answer"))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", dedent(program)], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (os.EX_TEMPFAIL, "error: detector x must answer\n")
 
 
 def test_threads_as_workers_are_refused(folder: Path) -> None:

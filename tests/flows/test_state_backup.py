@@ -16,10 +16,11 @@ from pynomaly.domain.seal import SealKey
 from pynomaly.domain.state import StateImage
 from pynomaly_flows import state_backup
 from pynomaly_flows.side_files import SideFiles
-from pynomaly_flows.state_backup import Owner, back_up, read_backup, restore
+from pynomaly_flows.state_backup import back_up, read_backup, restore
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
+from pynomaly_flows.state_owner import Owner
 from pynomaly_flows.state_summary import summarise
-from pynomaly_flows.step import ENGINE, RECORDS
+from pynomaly_flows.step import ENGINE, RECORDS, UNKEYED
 from pynomaly_flows.unpickling import pickled
 
 _IDENTITY = FlowIdentity("pumps", "abc123")
@@ -33,7 +34,11 @@ def _save(root: Path) -> StateFolder:
         seals = folder.prepare(_IDENTITY, _OWNER.keys)
     image = StateImage({}, {"rows": np.arange(10_000)})
     reference = SideFiles(folder.side, 1_000).save(Stream("readings"), image).state
-    rows = [(RECORDS, "readings:0", b'{"offset":7}'), (ENGINE, "readings:0#1", reference)]
+    rows = [
+        (RECORDS, "readings:0", b'{"offset":7}'),
+        (UNKEYED, "unkeyed:0", b'{"offset":9}'),
+        (ENGINE, "readings:0#1", reference),
+    ]
     with closing(sqlite3.connect(folder.recovery / "part-0.sqlite3")) as store, store:
         store.execute("INSERT INTO exs (ex_num, worker_count, resume_epoch) VALUES (0, 1, 1)")
         store.execute("INSERT INTO fronts (ex_num, worker_index, worker_frontier) VALUES (0, 0, 2)")
@@ -55,10 +60,10 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_restored_state_is_what_was_copied(backup: Path, tmp_path: Path) -> None:
-    """Position, epoch and side file, ready for a start."""
+    """Positions of both stages, epoch and side file, ready for a start."""
     restore(backup, tmp_path / "state", _OWNER)
     (summary,) = summarise(tmp_path / "state", _OWNER)
-    assert summary.positions == {"readings:0": '{"offset":7}'}
+    assert summary.positions == {"unkeyed:0": '{"offset":9}', "readings:0": '{"offset":7}'}
     assert (summary.epoch, summary.starts, summary.side_files, summary.holder) == (2, 1, 1, None)
     assert summary.key == _OWNER.keys[0].id
     with StateFolder(tmp_path / "state").lock():

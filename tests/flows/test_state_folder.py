@@ -135,6 +135,35 @@ def test_a_crash_while_the_folder_is_made_leaves_a_fresh_start(tmp_path: Path) -
     assert (_prepared(tmp_path).recovery / "flow.json").is_file()
 
 
+def test_a_start_sweeps_what_crashes_have_left(tmp_path: Path) -> None:
+    """Drafts of the ledgers and of the identity have names of their own each: nothing else would ever delete them."""
+    folder = _prepared(tmp_path)
+    folder.starts.mkdir()
+    drafts = [each / ".0123456789abcdef.new" for each in (folder.recovery, folder.starts, folder.outputs)]
+    for draft in drafts:
+        draft.write_bytes(b"torn")
+    with folder.lock():
+        folder.prepare(_IDENTITY)
+    assert not [draft for draft in drafts if draft.exists()]
+
+
+def test_ctrl_c_does_not_reach_the_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal sends it to every process of the session: the doctor has one of its own, and is not cut off."""
+    tells = tmp_path / "python"
+    program = [
+        f"#!{sys.executable}",
+        "import os, sys",
+        f"open({str(tmp_path / 'sessions')!r}, 'w').write(f'{{os.getsid(0)}} {{os.getsid(os.getppid())}}')",
+        f"os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])",
+    ]
+    tells.write_text("\n".join(program))
+    tells.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(tells))
+    _prepared(tmp_path / "state")
+    doctors, ours = (tmp_path / "sessions").read_text().split()
+    assert doctors != ours
+
+
 def test_reset_forgets_everything(tmp_path: Path) -> None:
     """After a reset another flow may use the folder."""
     folder = _prepared(tmp_path)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from brokers.kafka_topics import KafkaTopics
+from pynomaly.application.spec.detect import NativePart
+from pynomaly.application.spec.parse import parse_flow
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SERIES, RECORDS, PARTITIONS = 20, 6_000, 2
@@ -39,6 +41,17 @@ def expected(values: Sequence[float]) -> list[int]:
         spread = variance + weight * (value - mean) ** 2
         seen[number % SERIES] = count + 1, mean + weight * (value - mean), (1 - weight) * spread
     return found
+
+
+def test_the_flow_that_is_measured_has_all_that_one_in_production_has() -> None:
+    """Metrics are served, anomalies are not learned, alerts are calibrated and checkpoints are on."""
+    flow = "kafka_flow.flow_tree('127.0.0.1:9', 'in', 'out', 10.0)"
+    program = f"import json, sys; sys.path.append('../tests'); import kafka_flow; print(json.dumps({flow}))"
+    spec = parse_flow(json.loads(output_of("-c", program)))
+    assert spec.metrics.address == ("127.0.0.1", 0)
+    (detector,) = spec.detectors
+    assert isinstance(detector, NativePart)
+    assert (detector.guard is not None, detector.calibration.warm_up, spec.checkpoint.every_ns) == (True, 50, 10**10)
 
 
 @pytest.fixture(scope="module")

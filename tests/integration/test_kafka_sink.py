@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from brokers.kafka_topics import KafkaTopics
+from brokers.kafka_topics import KafkaTopics, until
 from brokers.mock_cluster import MockCluster
-from pynomaly.application.ports import Message
+from pynomaly.application.ports import MayBeAway, Message
 from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.domain.error import AccessError, DeliveryError, MissingInputError
 from pynomaly.domain.event import RecordRejected
@@ -65,9 +65,25 @@ def test_an_outage_longer_than_the_bound_is_a_delivery_error(fragile: KafkaTopic
     mock_cluster.go_down()
     since = time.monotonic()
     writer.write([Message(b"1", b"k")])
-    with pytest.raises(DeliveryError, match="_MSG_TIMED_OUT"):
+    with pytest.raises(DeliveryError, match=r"_MSG_TIMED_OUT.* look at the brokers and at `min\.insync\.replicas`"):
         writer.flush()
     assert time.monotonic() - since < 10
+    writer.close()
+
+
+def test_an_idle_output_knows_that_its_brokers_are_away(fragile: KafkaTopics, mock_cluster: MockCluster) -> None:
+    """Nothing is written, and each look says so within its tenth of a second; an empty flush is no answer."""
+    writer = sink(fragile.bootstrap).open(None)
+    assert isinstance(writer, MayBeAway)
+    writer.write([Message(b"1", b"k")])
+    writer.flush()
+    assert writer.idle() is None
+    mock_cluster.go_down()
+    until(lambda: writer.idle() is not None, "the outage is told", 20.0)
+    writer.flush()
+    assert "is out of reach" in (writer.idle() or "")
+    mock_cluster.come_up()
+    until(lambda: writer.idle() is None, "the end of the outage is told", 20.0)
     writer.close()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from e2e.verifier import Offset, assert_one_outcome_each
+from e2e.verifier import Offset, assert_one_outcome_each, places
 
 
 class Judged:
@@ -36,8 +36,13 @@ class Judged:
         self._new += [line for line in map(orjson.loads, whole.splitlines()) if "offset" in line]
         return len(self._verified) + len(self._new)
 
+    @property
+    def verified(self) -> set[Offset]:
+        """Where the records stand that had an outcome when it was last asserted."""
+        return self._verified
+
     def assert_one_each(self, offsets: set[Offset]) -> None:
         """Fail unless exactly these records have an outcome, and each one; nothing of it is taken back any more."""
         self.count()
         assert_one_outcome_each(self._new, offsets - self._verified)
-        self._verified, self._new = offsets, []
+        self._verified, self._new = self._verified | set(places(self._new)), []

@@ -29,7 +29,7 @@ from e2e.flow_file import Tree
 from e2e.flow_runs import TALKATIVE, FlowRuns
 from e2e.job import Job, Program
 from e2e.traffic import PacedSender
-from e2e.verifier import Stored, offsets, without_repeats
+from e2e.verifier import Stored, offsets, toll, without_repeats
 from fault_table import Figures
 from pynomaly.application.ports import Message
 from pynomaly.application.replay import replay
@@ -89,6 +89,7 @@ class _Told:
     faults: Counter[str] = field(default_factory=Counter[str])
     validations: int = 0
     repeated: Counter[str] = field(default_factory=Counter[str])
+    lost: int = 0
     slowest_s: float = 0.0
     records: int = 0
 
@@ -149,7 +150,7 @@ class Soak:
             self._program.close()
         told = self._told
         faults = told.faults.total() - told.faults["rest"]
-        return Figures(32, "soak", told.records, 0, told.repeated["shaken"], faults, told.slowest_s, note)
+        return Figures(32, "soak", told.records, told.lost, told.repeated["shaken"], faults, told.slowest_s, note)
 
     def _shake(self, until_s: float) -> None:
         """Let faults come under traffic until a moment."""
@@ -221,7 +222,8 @@ class Soak:
             judged.assert_one_each(read)
             alerted = self._flow.alerted(run)
             assert without_repeats(alerted) == expected, f"{run} must alert like a replay"
-            told.repeated[run] = len(alerted) - len(expected)
+            cost = toll(judged.verified, read, (message.id for message in alerted), expected)
+            told.repeated[run], told.lost = cost.repeated, told.lost + cost.lost
         assert not told.repeated["steady"], "a run that nobody interrupts must not repeat anything"
         told.validations, told.records = told.validations + 1, len(read)
         print(f"{told.records:,} records, {len(expected):,} alerts, {self._kinds()}", flush=True)  # noqa: T201

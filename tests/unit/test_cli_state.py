@@ -9,6 +9,7 @@ import pytest
 
 from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly.presentation.cli.main import main
+from pynomaly.presentation.cli.state_checkup import examine_state
 from pynomaly_flows.state_folder import FlowIdentity, StateFolder
 
 _FLOW = """
@@ -46,6 +47,22 @@ def test_a_state_is_shown_copied_and_brought_back(capsys: pytest.CaptureFixture[
     assert main(["state", "show", "flow.yaml", "--state", "other", "--json"]) == 0
     (folder,) = json.loads(capsys.readouterr().out)["folders"]
     assert (folder["folder"], folder["epoch"], folder["key"], folder["holder"]) == ("other", None, None, None)
+
+
+def test_the_state_of_the_copying_stage_is_the_flow_s(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--stage repartition` saves under the fingerprint of the routing alone; every command takes it all the same."""
+    source = "source: {kind: kafka, bootstrap: '127.0.0.1:9', topic: readings, keying: repartition}"
+    lines = [source if line.startswith("source:") else line for line in _FLOW.splitlines()]
+    Path("copied.yaml").write_text("\n".join([*lines, _KEY]).replace("values: [v]", "series: [pump], values: [v]"))
+    routing = load_flow(Path("copied.yaml"), {}).routing_fingerprint()
+    with StateFolder(Path("copying")).lock():
+        StateFolder(Path("copying")).prepare(FlowIdentity("pumps", routing))
+    for command in ("seal", "show"):
+        assert main(["state", command, "copied.yaml", "--state", "copying"]) == 0, capsys.readouterr().err
+    assert main(["state", "backup", "copied.yaml", "copy", "--state", "copying"]) == 0
+    assert main(["state", "restore", "copied.yaml", "copy", "--state", "again"]) == 0
+    found = examine_state(Path("again"), load_flow(Path("copied.yaml"), {}))
+    assert "is of flow pumps as it is now" in [finding.text for finding in found]
 
 
 def test_a_state_is_sealed_by_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,13 @@ def test_last_stage_has_no_build_tools() -> None:
     assert not re.search(r"\b(pip|apt-get|gcc|make|curl|wget)\b", last)
 
 
+def test_the_image_has_what_a_flow_file_may_ask_for() -> None:
+    """Its file system is read-only: what is told to `pip install` an extra must find it there."""
+    extras = re.search(r"^ARG EXTRAS=(.*)$", DOCKERFILE, re.MULTILINE)
+    assert extras is not None
+    assert set(extras[1].split(",")) >= {"pyod", "registry"}
+
+
 def test_dependencies_are_pinned() -> None:
     """constraints.txt holds a version that fits for every dependency, also those of the extras in the image."""
     pins: dict[str, str] = {}
@@ -114,7 +121,11 @@ def test_dependencies_are_pinned() -> None:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate():
             pins[requirement.name.lower()] = next(iter(requirement.specifier)).version
-    for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["pyod"]):
+    for text in (
+        *PROJECT["dependencies"],
+        *PROJECT["optional-dependencies"]["pyod"],
+        *PROJECT["optional-dependencies"]["registry"],
+    ):
         needed = Requirement(text)
         assert needed.specifier.contains(pins[needed.name.lower()]), text
     assert "-c constraints.txt" in DOCKERFILE

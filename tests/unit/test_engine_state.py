@@ -36,7 +36,7 @@ def test_records_do_not_count_twice() -> None:
     engine.process(batch_of(("a", 1, 1.0), ("a", 2, 1.0), first_offset=5))
     before = engine.snapshot()
     for first_offset in (5, 6):
-        with pytest.raises(StateError, match=rf"readings\[2\]: next offset must be above 6, was {first_offset}"):
+        with pytest.raises(StateError, match=rf"readings\[2\]: next offset must be above 6, was {first_offset}.*--sta"):
             engine.process(batch_of(("a", 3, 1.0), first_offset=first_offset))
     assert engine.snapshot() == before
     engine.process(batch_of(("a", 3, 1.0), first_offset=70))

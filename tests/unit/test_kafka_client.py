@@ -11,6 +11,7 @@ from pynomaly.application.spec.sink import KafkaSink
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.domain.error import AccessError, ConfigError, TransientError
 from pynomaly_connectors.kafka.client import RESERVED, connect, consumer_settings, producer_settings
+from pynomaly_connectors.kafka.native.feed import divided
 from pynomaly_connectors.kafka.trouble import Trouble
 
 
@@ -138,3 +139,13 @@ def test_a_lost_connection_alone_is_no_trouble() -> None:
     trouble.report(KafkaError(KafkaError._TRANSPORT, "Connection refused"))
     assert not trouble.present
     assert "Connection refused" in trouble.silence()
+
+
+@pytest.mark.parametrize(
+    ("kbytes", "partitions", "each"),
+    [(65_536, 1, 65_536), (65_536, 4, 16_384), (65_536, 100, 1_024), (512, 1, 512), (512, 100, 512)],
+)
+def test_what_is_fetched_ahead_is_divided_among_the_queues(kbytes: int, partitions: int, each: int) -> None:
+    """64 MiB in all, or 1 MiB a partition if that is more, as docs/dead-letters.md says; an operator may give less."""
+    settings = divided({"queued.min.messages": 200_000, "queued.max.messages.kbytes": kbytes}, partitions)
+    assert settings["queued.max.messages.kbytes"] == each

@@ -80,7 +80,7 @@ def test_health_follows_the_heartbeat(endpoint: MetricsEndpoint, watched: Watche
 
 
 def test_readiness_follows_inputs_and_loop(endpoint: MetricsEndpoint, watched: Watched) -> None:
-    """503 until an input is open, while one does not answer, and while the loop waits for something else."""
+    """503 until an input is open, while it or an output is away, and while the loop waits for something else."""
 
     def ready() -> str | None:
         status, _, body = get(endpoint.url + "/ready")
@@ -98,6 +98,9 @@ def test_readiness_follows_inputs_and_loop(endpoint: MetricsEndpoint, watched: W
     assert watched.registry.get_sample_value("pynomaly_input_up", labels) == 0
     watched.telemetry.input_answers(ORDERS, None)
     assert watched.registry.get_sample_value("pynomaly_input_up", labels) == 1
+    watched.telemetry.output_answers("alerts", "kafka must answer, is away")
+    assert ready() == "output alerts: kafka must answer, is away"
+    watched.telemetry.output_answers("alerts", None)
     watched.clock.now += 4.0
     assert (ready() or "").startswith(
         "input must be polled every 3 s, was polled 4 s ago: the flow waits for an output"

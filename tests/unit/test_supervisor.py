@@ -40,6 +40,7 @@ class _Diary:
 
     stop_at: int = 0
     signals: int = 1
+    over_after: int = 1  # starts
     events: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
     pids: list[int] = field(default_factory=list[int])
 
@@ -55,6 +56,9 @@ class _Diary:
 
     def ended(self, name: str, status: int, restart_in_s: float | None) -> None:
         self.events.append(("ended", name, status, restart_in_s is not None))
+
+    def is_over(self, name: str) -> bool:
+        return self.events.count(("started", name)) >= self.over_after
 
     def draining(self) -> None:
         self.events.append(("draining",))
@@ -99,6 +103,14 @@ def test_a_crash_is_mended_by_a_restart(tmp_path: Path) -> None:
         ("started", "a"),
         ("ended", "a", 0, False),
     ]
+
+
+def test_a_process_that_was_stopped_alone_is_started_again() -> None:
+    """Its 0 says that it drained, not that its work is over; that is no failure, however often it happens."""
+    diary = _Diary(over_after=_SOON.most_in_a_row + 3)
+    assert _run(diary, _child("a", "")) == 0
+    ends = [event for event in diary.events if event[0] == "ended"]
+    assert ends == [("ended", "a", 0, True)] * (diary.over_after - 1) + [("ended", "a", 0, False)]
 
 
 @pytest.mark.parametrize("status", [os.EX_CONFIG, os.EX_DATAERR, os.EX_NOINPUT, os.EX_NOPERM, os.EX_UNAVAILABLE])

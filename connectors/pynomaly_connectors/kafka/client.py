@@ -1,7 +1,10 @@
 """Settings for librdkafka: what pynomaly needs for its promises, what it prefers, and what the operator adds.
 
 Memory of a consumer is bounded: 64 MiB fetched ahead (`queued.max.messages.kbytes`, one bound for the whole handle)
-plus one fetch response of at most 50 MiB per broker. A producer holds at most 64 MiB of unsent messages.
+plus one fetch response of at most 50 MiB per broker. Where each partition has a queue of its own (`NativeFeed`) the
+bound holds for a queue and is divided by the partitions of the topic, down to 1 MiB: what all of them hold is then at
+most the larger of 64 MiB and 1 MiB times the partitions that this process reads. A producer holds at most 64 MiB of
+unsent messages.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -20,6 +21,7 @@ from pynomaly_connectors.kafka.right import missing_right
 from pynomaly_connectors.kafka.trouble import Clock, Trouble
 
 _SERVE_S = 0.05
+_ASK_S = 0.1
 _SETTLING_S = 0.5  # for the reports that come with a failure or shortly after it
 _GRACE_S = 5.0  # librdkafka may report an expiry some seconds after it
 _NOTHING_TO_RESUME = b"{}"
@@ -167,6 +169,18 @@ class KafkaMessageWriter:
         self._serve(self._producer.poll, 0)
         self._raise_failure()
 
+    def idle(self) -> str | None:
+        """Take the reports that are here; while brokers are known to be away, ask whether they are back.
+
+        Raises as `write` does.
+        """
+        self.raise_failed()
+        if self._trouble.present:
+            with suppress(KafkaException):
+                self._producer.list_topics(self._spec.topic, timeout=_ASK_S)
+                self._trouble.clear()
+        return self._trouble.outage
+
     def flush(self) -> None:
         """Return when all written messages are acknowledged.
 
@@ -182,7 +196,6 @@ class KafkaMessageWriter:
             self._raise_failure()
             self._raise_expiry(since)
         self._raise_failure()
-        self._trouble.clear()
 
     def position(self) -> bytes:
         """Return a token without content: a topic is not cut back."""
@@ -224,10 +237,12 @@ class KafkaMessageWriter:
             f"{len(self._producer)} messages to {self._spec.topic} must be acknowledged within "
             f"{self._spec.delivery_timeout_s:g} s, were not: {self._trouble.silence()}"
         )
-        raise self._broken(DeliveryError(text))
+        raise self._broken(DeliveryError(text, len(self._producer)))
 
     def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         if error is None:
+            if self._trouble.present:
+                self._trouble.clear()
             return
         if self._failure is None:
             self._failure = self._error(error, message.value() or b"", message.partition())
@@ -245,7 +260,17 @@ class KafkaMessageWriter:
                 f"message to {where} must be no larger than client and broker allow, was {len(value)} bytes: raise "
                 "`message.max.bytes` under `client` and `max.message.bytes` of the topic"
             )
-        return f"message to {where} at {self._spec.bootstrap} must be delivered, failed: {error.name()}: {error.str()}"
+        why, is_late = f"{error.name()}: {error.str()}", error.code() == KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - public, as above
+        remedy = self._remedy() if is_late else ""
+        return f"message to {where} at {self._spec.bootstrap} must be delivered, failed: {why}{remedy}"
+
+    def _remedy(self) -> str:
+        """Say what to do about brokers that did not acknowledge in time."""
+        heard = f"; {self._trouble.silence()}" if self._trouble.present else ""
+        return (
+            f"{heard}; look at the brokers and at `min.insync.replicas` of the topic; a restart writes again what was "
+            "not acknowledged"
+        )
 
     def _broken(self, error: DeliveryError | AccessError) -> DeliveryError | AccessError:
         """Keep the first failure: a writer that lost a message stays unusable."""

@@ -20,7 +20,7 @@ import orjson
 
 from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, Seals
-from pynomaly_connectors.durable_file import sync_folder
+from pynomaly_connectors.durable_file import draft_of, sync_folder
 from pynomaly_connectors.log_position import LogPosition
 from pynomaly_connectors.sealed_file import read_sealed
 
@@ -113,7 +113,7 @@ class StartLedger:
 
     def _write_once(self, path: Path, content: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = self._folder / f".{os.getpid()}.new"
+        fresh = draft_of(path)
         with fresh.open("wb") as file:
             file.write(self._seals.seal(content, path.name))
             file.flush()

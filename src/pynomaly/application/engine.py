@@ -209,7 +209,8 @@ class Engine:
         if first <= self._progress.last_offset:
             raise StateError(
                 f"{self._stream}: next offset must be above {self._progress.last_offset}, was {first}: "
-                "the input and the saved state do not belong together"
+                "the input and the saved state do not belong together: restore the input that the state was saved "
+                "with, give the flow its own --state folder, or start over with --reset-state"
             )
         self._progress = _Progress(int(batch.offset[-1]), self._progress.records + len(batch))
 

@@ -173,6 +173,28 @@ class MessageWriter(Protocol):
         ...
 
 
+@runtime_checkable
+class MayBeAway(Protocol):
+    """What a message writer is as well, if the place that it writes to is another machine's."""
+
+    def idle(self) -> str | None:
+        """Take what the place has to say while nothing is written; call it about once a second, it takes up to 0.1 s.
+
+        Returns
+        -------
+        str | None
+            What keeps the place from answering, in one sentence; None while nothing is known to.
+
+        Raises
+        ------
+        DeliveryError
+            When an earlier message has failed for good.
+        AccessError
+            When we may no longer write there.
+        """
+        ...
+
+
 class MessageSink(Protocol):
     """A place that messages go to."""
 

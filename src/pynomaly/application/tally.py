@@ -176,6 +176,11 @@ class Tee:
         for listener in self._listeners:
             listener.input_answers(stream, outage)
 
+    def output_answers(self, output: str, outage: str | None) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.output_answers(output, outage)
+
     def loss_foreseen(self, stream: Stream, seconds: float) -> None:
         """Tell all."""
         for listener in self._listeners:

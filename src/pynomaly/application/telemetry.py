@@ -72,6 +72,10 @@ class Telemetry(Protocol):
         """Take note that a stream was opened, or that what keeps its input from answering has changed."""
         ...
 
+    def output_answers(self, output: str, outage: str | None) -> None:
+        """Take note that what keeps an output from answering has changed."""
+        ...
+
     def loss_foreseen(self, stream: Stream, seconds: float) -> None:
         """Take note of the time until records of a stream will be gone before they are read [s]; infinite if never."""
         ...
@@ -129,6 +133,9 @@ class NoTelemetry:
         """Do nothing."""
 
     def input_answers(self, stream: Stream, outage: str | None) -> None:
+        """Do nothing."""
+
+    def output_answers(self, output: str, outage: str | None) -> None:
         """Do nothing."""
 
     def loss_foreseen(self, stream: Stream, seconds: float) -> None:

@@ -1,7 +1,9 @@
 """Partitions of a topic read through librdkafka's batch call: no Python object for a record.
 
 Each partition has a queue of its own, so partitions need not wait for each other and nothing is sorted. What librdkafka
-fetches ahead is bounded for each queue; the feed divides its bounds among the partitions of the topic.
+fetches ahead is bounded for each queue; the feed divides its bounds among the partitions of the topic, down to what a
+queue needs to keep up. A process that reads few of many partitions holds less than its bound: what it will read besides
+is not known when the first one is opened.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ class NativeFeed:
         self._admin = BackgroundAdmin(source)
         self._watch = TopicWatch(self._admin, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
         self._retention = TopicRetention(topic.name, self._admin, clock)
-        settings = _divided(consumer_settings(source), len(topic.partitions))
+        settings = divided(consumer_settings(source), len(topic.partitions))
         self._consumer = NativeConsumer(settings, self._told, self._committed, _log_line, kernels)
         self._ends: dict[int, int] = {}
         self._faults: dict[int, Fault] = {}
@@ -191,7 +193,7 @@ class NativeFeed:
         tell_failed_commit(self._source, self._source.topic, error)
 
 
-def _divided(settings: Settings, partitions: int) -> Settings:
+def divided(settings: Settings, partitions: int) -> Settings:
     """Divide among the partitions what would otherwise hold for each of them."""
     bounds = {key: int(str(settings[key])) for key in _DIVIDED}
     return settings | {key: min(bounds[key], max(least, bounds[key] // partitions)) for key, least in _DIVIDED.items()}

@@ -47,6 +47,8 @@ class CheckpointSpec(Section):
     """Shortest time from one checkpoint to the next: what a crash makes the flow do again."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Most part of the time that saving state may take: with large states checkpoints become rarer; 1: never rarer."""
+    longest_ns: Duration = duration_key("longest", "15m")
+    """Longest time from one checkpoint to the next, though saving takes more than its share; no less than `every`."""
 
 
 class MetricsSpec(Section):

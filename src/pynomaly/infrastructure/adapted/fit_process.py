@@ -17,10 +17,10 @@ from pynomaly.domain.error import TransientError
 from pynomaly.infrastructure.adapted.fitting import FitResult, Fits, FitTask, decode_result
 from pynomaly.infrastructure.adapted.frame import read_frame, write_frame
 
-#: One thread for every numerical library, and one order for Python's sets: a fit has one result on one CPU target.
 #: How long one fit may take [s].
 FIT_TIMEOUT_S: Final = 300.0
 
+# One thread for every numerical library, and one order for Python's sets: a fit has one result on one CPU target.
 _PINNED = {
     "BLIS_NUM_THREADS": "1",
     "LOKY_MAX_CPU_COUNT": "1",

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. A process that ends with 0 is done; the others go on.
+1. A process that ends with 0 and is over (`Watcher.is_over`) is done; the others go on. One that is not over was
+   stopped by somebody else, alone: it is started again after the shortest wait.
 2. One that fails is started again after a wait (`RestartPolicy`), unless its exit status says that a restart mends
    nothing, or it has failed too often in a row. Then all others are drained, and its status is the whole's.
 3. SIGTERM and SIGINT drain all: each gets SIGTERM, and the deadline to end by itself. A second signal, or the deadline,
@@ -60,6 +61,10 @@ class Watcher(Protocol):
 
     def ended(self, name: str, status: int, restart_in_s: float | None) -> None:
         """Take note of an end, and when the process is started again; None: never."""
+        ...
+
+    def is_over(self, name: str) -> bool:
+        """Say whether a process that has ended with 0 has nothing left to do, rather than that it was stopped."""
         ...
 
     def draining(self) -> None:
@@ -126,15 +131,21 @@ class Supervisor:
         while not self._stopping.is_set():
             since_s = now()
             status = await self._run_once(child)
-            wait_s = None
-            if status != os.EX_OK and not self._stopping.is_set() and self._may_mend(status, again=failures.any):
-                wait_s = failures.wait_s(now() - since_s)
+            wait_s = self._wait_s(child, status, failures, now() - since_s)
             self._watcher.ended(child.name, status, wait_s)
             if wait_s is None:
                 self._judge_last(status)
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
+
+    def _wait_s(self, child: Child, status: int, failures: Failures, ran_s: float) -> float | None:
+        """Return the wait before a process that has ended is started again [s]; None: it is not."""
+        if self._stopping.is_set():
+            return None
+        if status == os.EX_OK:
+            return None if self._watcher.is_over(child.name) else self._policy.first_s
+        return failures.wait_s(ran_s) if self._may_mend(status, again=failures.any) else None
 
     async def _run_once(self, child: Child) -> int:
         process = await create_subprocess_exec(

@@ -198,7 +198,7 @@ CHECKPOINT_INTERVAL: Final = Metric(
     ("flow",),
     "Time from one checkpoint to the next: what a crash makes the flow do again.",
     "Above checkpoint.every: the state is large, and saving it keeps to checkpoint.share. A faster disk for the state "
-    "folder, or shards, bring it down.",
+    "folder, or shards, bring it down. At checkpoint.longest: saving takes more than its share.",
 )
 CHECKPOINT_STALL: Final = Metric(
     "pynomaly_checkpoint_stall_seconds",
@@ -223,7 +223,8 @@ DELIVERY_FAILURES: Final = Metric(
     "events",
     ("flow", "output"),
     "Events not confirmed when an output refused one for good or in time; the flow stops, a restart writes them again.",
-    "Any: the last line of the log says what is refused. Too large: raise both limits that it names. Not authorised: "
+    "The process ends at once, and the counter with it: delivery_failed in the log and the last line of it have the "
+    "count. The last line says what is refused. Too large: raise both limits that it names. Not authorised: "
     "grant WRITE. Timed out: mend the brokers. Nothing is lost meanwhile, and nothing goes on.",
 )
 DELIVERY_SECONDS: Final = Metric(
@@ -285,7 +286,7 @@ SHARD_UP: Final = Metric(
     "gauge",
     "1",
     ("flow", "shard"),
-    "1 while a shard runs and answers, else 0.",
+    "1 while a shard runs and answers, and once it has come to the end of its input; else 0.",
     "0 for longer than a restart takes: look in the log for shard_ended with that shard.",
 )
 SHARD_RESTARTS: Final = Metric(
@@ -294,7 +295,8 @@ SHARD_RESTARTS: Final = Metric(
     "restarts",
     ("flow", "shard"),
     "How often the supervisor has started a shard again.",
-    "Grows: the shard crashes and resumes; shard_ended in the log says with which status. Six in a row stop them all.",
+    "Grows: the shard crashes and resumes, or somebody stops it alone; shard_ended in the log says with which status. "
+    "Six crashes in a row stop them all.",
 )
 
 #: What the supervisor of `pynomaly run --shards` adds to the metrics of the shards.

@@ -119,6 +119,10 @@ class PrometheusTelemetry:
         self._readiness.set(stream, outage)
         _set(self._streams.of(stream).up, outage is None)
 
+    def output_answers(self, output: str, outage: str | None) -> None:
+        """Keep it for the readiness; the metrics of an output are about what is delivered."""
+        self._readiness.set_output(output, outage)
+
     def loss_foreseen(self, stream: Stream, seconds: float) -> None:
         """Set when records of a stream will be lost."""
         _set(self._streams.of(stream).lost_in, seconds)

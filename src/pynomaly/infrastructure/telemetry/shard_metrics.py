@@ -73,7 +73,7 @@ class ShardMetrics(Collector):
     def _up(self, shards: Iterable[ShardState], exposed: Iterable[str | None]) -> Metric:
         up = GaugeMetricFamily(catalogue.SHARD_UP.name, catalogue.SHARD_UP.meaning, labels=("flow", "shard"))
         for shard, text in zip(shards, exposed, strict=True):
-            up.add_metric([self._flow, shard.name], float(text is not None))
+            up.add_metric([self._flow, shard.name], float(shard.is_done or text is not None))
         return up
 
     def _restarts(self, shards: Iterable[ShardState]) -> Metric:

@@ -48,7 +48,7 @@ class RunReport:
     @classmethod
     def begin(cls, services: Services, state: Path, *, reset_state: bool) -> RunReport:
         """Look at what is there before the run touches it."""
-        store = StateFolder(state).recovery / "part-0.sqlite3"
+        store = StateFolder(state).store
         has_state = store.exists() and not reset_state
         saved_at = datetime.fromtimestamp(store.stat().st_mtime, UTC) if has_state else None
         return cls(services, state, saved_at)

@@ -74,12 +74,19 @@ class ShardBoard:
     def ended(self, name: str, status: int, restart_in_s: float | None) -> None:
         """Log the end."""
         shard = self._shards[name]
-        shard.is_running, shard.is_done = False, status == 0
-        if status == 0:
+        shard.is_running, shard.is_done = False, status == 0 and restart_in_s is None
+        if shard.is_done:
             self._log.info("shard_ended", shard=name, status=status)
+        elif status == 0 and restart_in_s is not None:
+            self._log.warning("shard_stopped_alone", shard=name, restart_in_s=round(restart_in_s, 1))
         else:
             wait = None if restart_in_s is None else round(restart_in_s, 1)
             self._log.warning("shard_ended", shard=name, status=status, restart_in_s=wait)
+
+    def is_over(self, name: str) -> bool:
+        """Return whether the last report says that the shard came to the end of its input."""
+        report = self._shards[name].report
+        return report is not None and report.at_end
 
     def draining(self) -> None:
         """Log it."""

@@ -46,10 +46,10 @@ class _Watch:
         resumed_from = None if saved_at is None else saved_at.isoformat()
         return ShardReport(self.tally.totals(), self.report.alerts, self.endpoint, resumed_from)
 
-    def last(self) -> ShardReport:
+    def last(self, *, at_end: bool) -> ShardReport:
         found = self.report.end(self.tally.totals(), 0.0).alerts_in_file
         present = self.present()
-        return ShardReport(present.totals, present.alerts_to, None, present.resumed_from, found)
+        return ShardReport(present.totals, present.alerts_to, None, present.resumed_from, found, at_end)
 
 
 def main(arguments: list[str]) -> int:
@@ -85,8 +85,8 @@ def _run(orders: ShardOrders, shard: Shard) -> None:
         Reporter(watch.present),
         services.calls.watched(partial(end_process, who=f"shard {shard}: ")),
     ):
-        run_live(services, telemetry, options, trace)
-    tell(watch.last())
+        at_end = run_live(services, telemetry, options, trace)
+    tell(watch.last(at_end=at_end))
 
 
 def _report(error: Exception | KeyboardInterrupt, shard: Shard) -> int:

@@ -33,6 +33,8 @@ class ShardReport:
         When the state that it goes on from was saved; None for a run from the beginning.
     alerts_in_file
         Alerts that its file holds at the end; None before, and where alerts go elsewhere.
+    at_end
+        Whether it has come to the end of its input; false for one that runs, or that was stopped before.
     """
 
     totals: Totals
@@ -40,6 +42,7 @@ class ShardReport:
     endpoint: str | None = None
     resumed_from: str | None = None
     alerts_in_file: int | None = None
+    at_end: bool = False
 
     def to_line(self) -> str:
         """Return the report as a line without its end."""

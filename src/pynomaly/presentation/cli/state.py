@@ -11,7 +11,9 @@ from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile, StateFolderOption, default_state_folder
 
 if TYPE_CHECKING:
-    from pynomaly_flows.state_backup import Backup, Owner
+    from pynomaly.application.spec.flow import FlowSpec
+    from pynomaly_flows.state_backup import Backup
+    from pynomaly_flows.state_owner import Owner
     from pynomaly_flows.state_summary import StateSummary
 
 
@@ -84,21 +86,28 @@ def restore_state(
 
     The next run goes on from there: it repeats the alerts it has written since the backup, under the same ids.
     """
-    from pynomaly_flows.state_backup import restore
+    from pynomaly_flows.state_backup import MANIFEST, restore
+    from pynomaly_flows.state_owner import owner_of
 
-    root, owner = _state_of(flow, state)
+    spec, root = _flow_of(flow, state)
+    owner = owner_of(spec, source / MANIFEST)
     _tell(restore(source, root, owner, overwrite=overwrite), root, "holds the backup", as_json=as_json)
 
 
 def _state_of(flow: Path, state: Path | None) -> tuple[Path, Owner]:
+    """Return the folder of a flow, and as whose state it is there: the whole flow's, or its first stage's."""
+    from pynomaly_flows.shard_folders import state_folders
+    from pynomaly_flows.state_owner import owner_of
+
+    spec, root = _flow_of(flow, state)
+    return root, owner_of(spec, state_folders(root)[0].identity)
+
+
+def _flow_of(flow: Path, state: Path | None) -> tuple[FlowSpec, Path]:
     from pynomaly.infrastructure.flow_file import load_flow
-    from pynomaly.infrastructure.state_keys import state_keys
-    from pynomaly_flows.state_backup import Owner
-    from pynomaly_flows.state_folder import FlowIdentity
 
     spec = load_flow(flow, environment())
-    folder = default_state_folder(spec.flow) if state is None else state
-    return folder, Owner(FlowIdentity(spec.flow, spec.fingerprint()), state_keys(spec.state))
+    return spec, default_state_folder(spec.flow) if state is None else state
 
 
 def _tell(backup: Backup, folder: Path, what: str, *, as_json: bool) -> None:

@@ -19,7 +19,8 @@ from pynomaly.infrastructure.state_keys import state_keys
 from pynomaly.presentation.cli.finding import Finding, fail, ok, warn
 from pynomaly_connectors.sealed_file import read_sealed
 from pynomaly_flows.shard_folders import state_folders
-from pynomaly_flows.state_folder import StateFolder
+from pynomaly_flows.state_folder import FlowIdentity, StateFolder
+from pynomaly_flows.state_owner import identities_of
 
 _FEW_BYTES: Final = 500_000_000
 _WAYS_OUT: Final = "restore the folder from a backup, or start over with --reset-state"
@@ -71,7 +72,7 @@ def _in_use(lock: Path) -> bool:
 
 
 def _store(folder: StateFolder) -> Finding:
-    file = folder.recovery / "part-0.sqlite3"
+    file = folder.store
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as store:
             (verdict,) = store.execute("PRAGMA quick_check(1)").fetchone()
@@ -89,7 +90,7 @@ def _identity(folder: StateFolder, spec: FlowSpec | None) -> Iterator[Finding]:
         return
     try:
         saved = json.loads(read_sealed(folder.identity, Seals(() if spec is None else state_keys(spec.state))))
-        owner = {name: saved[name] for name in ("flow", "fingerprint")}
+        owner = FlowIdentity(saved["flow"], saved["fingerprint"])
     except (SealError, ConfigError) as error:
         yield fail("state", str(error), _WAYS_OUT)
         return
@@ -97,11 +98,9 @@ def _identity(folder: StateFolder, spec: FlowSpec | None) -> Iterator[Finding]:
         yield fail("state", f"{folder.identity} must say whose state this is, was unreadable", _WAYS_OUT)
         return
     if spec is None:
-        yield ok("state", f"is of flow {owner['flow']}, fingerprint {owner['fingerprint']}")
-    elif owner != {"flow": spec.flow, "fingerprint": spec.fingerprint()}:
-        text = (
-            f"must be of flow {spec.flow} as it is now, was of {owner['flow']} with fingerprint {owner['fingerprint']}"
-        )
+        yield ok("state", f"is of flow {owner.flow}, fingerprint {owner.fingerprint}")
+    elif owner not in identities_of(spec):
+        text = f"must be of flow {spec.flow} as it is now, was of {owner.flow} with fingerprint {owner.fingerprint}"
         yield fail("state", text, "give the flow its own --state folder, or start over with --reset-state")
     else:
         yield ok("state", f"is of flow {spec.flow} as it is now")
