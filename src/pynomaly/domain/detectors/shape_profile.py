@@ -42,9 +42,9 @@ class ShapeProfileOptions(Options):
     Catches shapes that the series has not shown before, whatever its level: a beat that is missing or out of step, a
     cycle cut short or stretched, a wave with noise on it. Where `left_matrix_profile` finds events, this ranks longer
     anomalies among noise. Fails on what has happened once before within the horizon, on slow drifts and changes of
-    level without a shape, and says nothing before ``period_records`` records. Cost O(horizon), 3 us at 2,000 (13 with 10,000 series, whose states no
-    cache holds),
-    and once O(horizon * period) when the period is told; 33 * horizon + 4,000 bytes a series.
+    level without a shape, and says nothing before ``period_records`` records. Cost O(horizon), 3 us at 2,000 (13 with
+    10,000 series, whose states no cache holds), and once O(horizon * period) when the period is told; 33 * horizon +
+    5,700 bytes a series.
 
     Five scores: after its mean is taken from each window, the root mean squared difference to the nearest earlier one,
     at 8 records (`short`), half a period (`half`) and a period (`period`); and at a period with the deviation divided
