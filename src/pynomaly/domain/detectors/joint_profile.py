@@ -29,7 +29,7 @@ _LEAST_SD: Final = 0.01  # as a ratio of the range so far
 _FEW_VALUES: Final = 4  # distinct ones of a flag
 _FARTHEST_FIELDS: Final = 3  # whose mean distance from the usual is a facet
 #: Its scores stay high for as long as an incident lasts, so that the bar rises by more after an alert.
-_POLICY: Final = AlertPolicyOptions(bump=9.6, sampling_slope=0.5)
+_POLICY: Final = AlertPolicyOptions(bump=9.6)
 
 
 @dataclass(frozen=True)

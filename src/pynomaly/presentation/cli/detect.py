@@ -32,9 +32,14 @@ class TimeFormat(StrEnum):
 def detect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, possibly .gz.", show_default=False)],
     value: Annotated[
-        list[str],
-        typer.Option(metavar="COLUMN", help="Column of numbers to look at; again for several.", show_default=False),
-    ],
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of numbers to look at; again for several. Without it the columns are guessed, those of time "
+            "and series too.",
+            show_default=False,
+        ),
+    ] = None,
     time: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +100,8 @@ def detect(
         str | None,
         typer.Option(
             metavar="CHARACTER",
-            help="Column separator of CSV, or the word tab; by default a comma, in .tsv a tab.",
+            help="Column separator of CSV, or the word tab; by default what the name row has most of: commas, "
+            "semicolons, tabs or bars.",
             show_default=False,
         ),
     ] = None,
@@ -107,13 +113,16 @@ def detect(
     Every record is judged by what came before it. The first 150 or so of each series only teach.
     """
     from pynomaly.application.spec.adhoc import Columns, adhoc_flow
-    from pynomaly.presentation.cli.detect_input import file_source
+    from pynomaly.presentation.cli.detect_input import file_source, guessed_columns
     from pynomaly.presentation.cli.detect_report import print_detection
     from pynomaly.presentation.cli.detection import Detection, run_detection
-    from pynomaly.presentation.cli.result import remarks
+    from pynomaly.presentation.cli.result import printable, remarks
 
-    columns = Columns(tuple(value), time, time_format.value, tuple(series or ()))
     source = file_source(str(file), file_format, delimiter)
+    columns = Columns(tuple(value or ()), time, time_format.value, tuple(series or ()))
+    if not value:
+        columns, said = guessed_columns(source, columns)
+        remarks().print(printable(said))
     if not columns.has_clock:
         source["decoder"] = "portable"  # the fast one takes every record to have a time
     spec = adhoc_flow(source, columns, detector or (), levels_of_options(level))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
+from pynomaly.application.spec.adhoc import Columns
 from pynomaly.domain.error import ConfigError, Problem
+from pynomaly_connectors.files.guess import guess_columns, guess_delimiter
 from pynomaly_connectors.files.source import FORMAT_OF_SUFFIX, content_suffix, matching_files
 
 _TABS: Final = ".tsv"
@@ -35,8 +38,38 @@ def file_source(path: str, given_format: str | None, delimiter: str | None) -> d
         known = ", ".join([_TABS, *FORMAT_OF_SUFFIX])
         rule = f"must be given for a file that does not end in {known} (or one of these and .gz), was {file!r}"
         raise ConfigError(Problem("--format", rule))
-    separator = ("\t" if suffix == _TABS else ",") if delimiter is None else _character(delimiter)
+    separator = _told_delimiter(file, suffix, told) if delimiter is None else _character(delimiter)
     return {"kind": "files", "path": file, "format": told, "delimiter": separator}
+
+
+def guessed_columns(source: Mapping[str, object], given: Columns) -> tuple[Columns, str]:
+    """Return what the columns of the file of `file_source` probably are, and a sentence that says so.
+
+    Parameters
+    ----------
+    given
+        Time and series that are known, and no values.
+
+    Raises
+    ------
+    ConfigError
+        When no further column holds numbers.
+    """
+    kind: Literal["csv", "jsonl"] = "jsonl" if source["format"] == "jsonl" else "csv"
+    found = guess_columns(str(source["path"]), kind, str(source["delimiter"]), {given.time or "", *given.series})
+    time, time_format = (given.time, given.time_format) if given.time else (found.time, found.time_format)
+    columns = Columns(found.values, time, time_format, given.series or found.series)
+    said = [f"--value {name}" for name in columns.values] + [f"--series {name}" for name in columns.series]
+    if columns.time is not None:
+        said.append(f"--time {columns.time} --time-format {columns.time_format}")
+    left = f"; left out, because called like labels: {', '.join(found.labels)}" if found.labels else ""
+    return columns, f"columns as guessed: {' '.join(said)}{left}"
+
+
+def _told_delimiter(file: str, suffix: str, told: str) -> str:
+    if suffix == _TABS:
+        return "\t"
+    return guess_delimiter(file) if told == "csv" else ","
 
 
 def _one_file(path: str) -> str:

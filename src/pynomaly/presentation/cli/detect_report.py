@@ -64,19 +64,24 @@ def _cells(alert: AnomalyDetected, detection: Detection) -> Iterator[str]:
     yield rfc3339(alert.time_ns) if detection.columns.has_clock else str(alert.offset)
     if detection.columns.series:
         yield printable(alert.series)
-    field = _telling_field(alert)
+    field, *further = _telling_fields(alert)
     several = len(detection.spec.record.values) > 1
-    yield f"{printable(field)} {alert.values[field]:.6g}" if several else f"{alert.values[field]:.6g}"
-    yield _number(alert.expected[field])
+    value = f"{alert.values[field]:.6g}"
+    if further:
+        yield f"{1 + len(further)} fields together"
+        yield ""
+    else:
+        yield f"{printable(field)} {value}" if several else value
+        yield _number(alert.expected[field])
     yield alert.level.label
     yield f"{alert.evidence:.2f}"
     parts = sorted((part for part in alert.parts if part.contribution > 0), key=lambda part: -part.contribution)
     yield ", ".join(f"{part.part.removesuffix(f':{field}')} {part.contribution:.1f}" for part in parts[:3])
 
 
-def _telling_field(alert: AnomalyDetected) -> str:
-    """Return the field that the strongest part of an alert looked at; of several its first."""
-    return max(alert.parts, key=lambda part: part.contribution).fields[0]
+def _telling_fields(alert: AnomalyDetected) -> tuple[str, ...]:
+    """Return what the strongest part of an alert looked at."""
+    return max(alert.parts, key=lambda part: part.contribution).fields
 
 
 def _number(number: float | None) -> str:
