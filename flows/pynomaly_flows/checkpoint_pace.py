@@ -63,8 +63,7 @@ class CheckpointPace:
         """Choose the interval that the measured cost asks for, and measure anew."""
         before, self._interval_s = self._interval_s, self._next_s
         self._costs.clear()
-        event = "checkpoint_interval_raised" if self._interval_s > before else "checkpoint_interval_lowered"
-        _log.info(event, extra={"from_s": round(before, 1), "to_s": round(self._interval_s, 1)})
+        _log.info("checkpoint_interval_changed", extra={"from_s": round(before, 1), "to_s": round(self._interval_s, 1)})
 
     def _wanted_s(self) -> float:
         cost_s = self._cost_s()

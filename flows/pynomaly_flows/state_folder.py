@@ -22,8 +22,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,10 +33,12 @@ from pynomaly.domain.error import StateError, UnavailableError
 from pynomaly.domain.seal import UNSEALED, SealKey, Seals
 from pynomaly_connectors.durable_file import replace_durably, sweep_drafts
 from pynomaly_connectors.sealed_file import LedgerFolder, read_sealed, renewed_file
+from pynomaly_flows.claims import Claims
 from pynomaly_flows.disk_room import LEAST_BYTES, check_room
+from pynomaly_flows.doctor_process import run_doctor
 from pynomaly_flows.folder_lock import hold
 from pynomaly_flows.key_group import ONLY_WORKER, Worker
-from pynomaly_flows.recovery_doctor import NO_DISK, STORE, Examined, orders_text
+from pynomaly_flows.recovery_doctor import STORE, Examined
 from pynomaly_flows.side_file import SideFile
 from pynomaly_flows.side_files import SideFiles
 
@@ -139,7 +139,7 @@ class StateFolder:
         """
         try:
             self.prepared.unlink(missing_ok=True)
-            shutil.rmtree(self.claims, ignore_errors=True)
+            Claims(self.claims).forget()
             check_room(self.root, LEAST_BYTES)
             self.check_whole()
             for folder in (self.recovery, self.starts, self.outputs):
@@ -169,7 +169,7 @@ class StateFolder:
         """
         try:
             examined = Examined.from_json(read_sealed(self.prepared, seals).decode())
-            self._claim(worker)
+            Claims(self.claims).add(worker)
         except (FileNotFoundError, FileExistsError, ValueError):
             raise self._unprepared() from None
         return examined
@@ -184,13 +184,6 @@ class StateFolder:
             f"state folder {self.root} must be prepared before each start, was not: "
             "run `python -m pynomaly_flows.target prepare FLOW STATE` first"
         )
-
-    def _claim(self, worker: Worker) -> None:
-        """Note that a worker starts; FileExistsError: it has started before, or others of another number have."""
-        self.claims.mkdir(exist_ok=True)
-        (self.claims / f"{worker.index}-of-{worker.count}").touch(exist_ok=False)
-        if any(not claim.name.endswith(f"-of-{worker.count}") for claim in self.claims.iterdir()):
-            raise FileExistsError(self.claims)
 
     def reset(self) -> None:
         """Forget everything but the lock; the next start begins at the configured position.
@@ -375,28 +368,3 @@ class StateFolder:
 def _seals(identity: FlowIdentity, store_id: str, keys: tuple[SealKey, ...]) -> Seals:
     """Return the seals of a state: of one flow and one store, so that nothing of another stands for it."""
     return Seals(keys, (identity.flow, store_id))
-
-
-def run_doctor(recovery: Path, store_id: str, seals: Seals, *, adopt: bool = False, fresh: bool = False) -> Examined:
-    """Run the doctor on a store, in a process of its own.
-
-    Raises
-    ------
-    StateError
-        As the doctor says.
-    """
-    command = [sys.executable, "-m", "pynomaly_flows.recovery_doctor", str(recovery), store_id]
-    orders = orders_text(seals, adopt=adopt, fresh=fresh)
-    finished = subprocess.run(  # noqa: S603 - our own module
-        command,
-        input=orders,
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,  # Ctrl-C in a terminal is for us alone: a doctor that it cuts off looks like damage
-    )
-    if finished.returncode == NO_DISK:
-        raise UnavailableError(finished.stderr.strip())
-    if finished.returncode != 0:
-        raise StateError(finished.stderr.strip() or f"the recovery doctor failed with {finished.returncode}")
-    return Examined.from_json(finished.stdout)

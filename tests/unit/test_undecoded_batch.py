@@ -15,7 +15,7 @@ from pynomaly_connectors.codecs.payload import NotYetDecodableError, RawBatch
 from pynomaly_connectors.codecs.rows import Row, assemble
 from pynomaly_connectors.kafka.loss_forecast import Retention
 from pynomaly_connectors.kafka.lost_records import LostRecords
-from pynomaly_connectors.kafka.source import KafkaPartitionReader
+from pynomaly_connectors.kafka.partition_reader import KafkaPartitionReader, OpenPartition
 from pynomaly_connectors.registry.client import Registry
 
 
@@ -76,7 +76,9 @@ def test_a_batch_is_handed_in_until_it_can_be_decoded() -> None:
     """Nothing is lost or overtaken, and the position stays before it meanwhile."""
     decoder = Slow()
     lost = LostRecords(KafkaSource(kind="kafka", bootstrap="localhost:1", topic="t"), None)
-    reader = KafkaPartitionReader(OneBatch(), decoder, Stream("t", 0, "id"), 7, 9, lost, lambda: None)
+    reader = KafkaPartitionReader(
+        OpenPartition(Stream("t", 0, "id"), OneBatch(), decoder, lost, lambda: None, first=7, end=9)
+    )
     before = reader.position()
     for _ in range(2):
         assert reader.poll() is None

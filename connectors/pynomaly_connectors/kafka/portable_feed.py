@@ -24,17 +24,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly_connectors.codecs.payload import RawBatch
-from pynomaly_connectors.kafka.background_admin import BackgroundAdmin
 from pynomaly_connectors.kafka.client import connect, consumer_settings
-from pynomaly_connectors.kafka.cluster import Topic, ask, refused_topic
+from pynomaly_connectors.kafka.cluster import Topic
 from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, FETCH_FAULT, OFFSET_OUT_OF_RANGE
 from pynomaly_connectors.kafka.feed import OffsetOutOfRangeError, check_fault, tell_failed_commit
 from pynomaly_connectors.kafka.loss_forecast import Retention
 from pynomaly_connectors.kafka.message_batch import raw_batch
 from pynomaly_connectors.kafka.passing_fault import PassingFaults
-from pynomaly_connectors.kafka.topic_retention import TopicRetention
-from pynomaly_connectors.kafka.topic_watch import TopicWatch
-from pynomaly_connectors.kafka.trouble import Clock, Trouble
+from pynomaly_connectors.kafka.topic_side import TopicSide
+from pynomaly_connectors.kafka.trouble import Clock
 
 
 @dataclass(slots=True)
@@ -71,13 +69,8 @@ class PortableFeed:
         self, source: KafkaSource, topic: Topic, clock: Clock = time.monotonic, *, bounded: bool = False
     ) -> None:
         self._source = source
-        self._clock = clock
-        self._trouble = Trouble(source, clock, outage_s=source.outage_s)
-        reads_new = source.new_partitions == "read"
-        self._admin = BackgroundAdmin(source)
-        self._watch = TopicWatch(self._admin, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
-        self._retention = TopicRetention(topic.name, self._admin, clock)
-        callbacks = {"error_cb": self._trouble.report, "on_commit": self._committed}
+        self._side = TopicSide(source, topic, clock, bounded=bounded)
+        callbacks = {"error_cb": self._side.trouble.report, "on_commit": self._committed}
         self._consumer = connect(Consumer, consumer_settings(source) | callbacks)
         self._lanes: dict[int, _Lane] = {}
         self._turned_away: set[int] = set()
@@ -87,7 +80,7 @@ class PortableFeed:
     @property
     def outage(self) -> str | None:
         """What keeps the brokers from answering."""
-        return self._watch.outage
+        return self._side.outage
 
     def watermarks(self, partition: int) -> tuple[int, int]:
         """Ask the broker."""
@@ -96,10 +89,7 @@ class PortableFeed:
         def question(seconds: float) -> tuple[int, int]:
             return self._consumer.get_watermark_offsets(where, timeout=seconds)
 
-        try:
-            return ask(question, self._trouble, self._serve, self._source.timeout_s, self._clock)
-        except KafkaException as failure:
-            raise refused_topic(self._source, self._source.topic, failure.args[0]) from None
+        return self._side.watermarks(question, self._serve)
 
     def known_watermarks(self, partition: int) -> tuple[int, int] | None:
         """Return the first offset and the end of a partition as the last fetch told them; never blocks."""
@@ -112,7 +102,7 @@ class PortableFeed:
     def retention(self) -> Retention:
         """Return what makes the topic delete records, as far as it is known by now; never blocks."""
         with self._lock:
-            return self._retention.look()
+            return self._side.retention()
 
     def add(self, partition: int, offset: int) -> None:
         """Begin to read a partition at an offset."""
@@ -132,7 +122,7 @@ class PortableFeed:
     def take(self, partition: int) -> RawBatch | None:
         """Return what is at hand, else fetch."""
         with self._lock:
-            self._watch.look()
+            self._side.look()
             lane = self._lanes[partition]
             if not lane.messages and self._may_fetch(partition):
                 self._fetch()
@@ -160,7 +150,7 @@ class PortableFeed:
         """Close the handle."""
         with self._lock:
             self._consumer.close()
-        self._admin.close()
+        self._side.close()
 
     def _at(self, partition: int, offset: int = -1001) -> TopicPartition:
         return TopicPartition(self._source.topic, partition, offset)

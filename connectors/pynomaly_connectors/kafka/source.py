@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import Lock
 
-import numpy as np
-
 from pynomaly.application.event_log import Start
 from pynomaly.application.ports import PartitionReader
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly.application.spec.start import Place, TopicEnd
-from pynomaly.domain.error import ConfigError, Problem, TransientError, UnavailableError
-from pynomaly.domain.record import RecordBatch, Stream
-from pynomaly_connectors.codecs.payload import Decoder, NotYetDecodableError, RawBatch
+from pynomaly.domain.error import ConfigError, Problem, UnavailableError
+from pynomaly.domain.record import Stream
+from pynomaly_connectors.codecs.payload import Decoder
 from pynomaly_connectors.codecs.tombstones import with_tombstones
 from pynomaly_connectors.kafka.cluster import Topic, find_topic
-from pynomaly_connectors.kafka.feed import Feed, OffsetOutOfRangeError
+from pynomaly_connectors.kafka.feed import Feed
 from pynomaly_connectors.kafka.gap_ledger import GapLedger
-from pynomaly_connectors.kafka.loss_forecast import LossForecast, Standing
 from pynomaly_connectors.kafka.lost_records import LostRecords
 from pynomaly_connectors.kafka.native.batch import MessageKernels
 from pynomaly_connectors.kafka.native.feed import NativeFeed
 from pynomaly_connectors.kafka.native.library import LibraryMissingError
 from pynomaly_connectors.kafka.offset_time import offsets_at
+from pynomaly_connectors.kafka.partition_reader import KafkaPartitionReader, OpenPartition
 from pynomaly_connectors.kafka.place import Places
 from pynomaly_connectors.kafka.portable_feed import PortableFeed
 from pynomaly_connectors.kafka.start_ledger import StartLedger, Starts
 from pynomaly_connectors.kafka.trouble import Clock
-from pynomaly_connectors.log_position import Log, LogPosition, saved_offset
+from pynomaly_connectors.log_position import Log, saved_offset
 from pynomaly_connectors.sealed_file import LedgerFolder
 
 _log = logging.getLogger(__name__)
@@ -169,11 +167,18 @@ class KafkaRecordSource:
             end = places.end(self._until, stream.partition, end)
         first = max(log.low, offset - opening.records_before)
         feed.add(stream.partition, first)
-        release = partial(self._release, stream.partition)
-        decoder = with_tombstones(self._decoder, self._spec.tombstones)
-        skipped = offset - wanted
-        lost, clock = self._lost, self._clock
-        return KafkaPartitionReader(feed, decoder, stream, first, end, lost, release, skipped, clock), offset
+        opened = OpenPartition(
+            stream=stream,
+            feed=feed,
+            decoder=with_tombstones(self._decoder, self._spec.tombstones),
+            lost=self._lost,
+            release=partial(self._release, stream.partition),
+            first=first,
+            end=end,
+            skipped=offset - wanted,
+            clock=self._clock,
+        )
+        return KafkaPartitionReader(opened), offset
 
     def _connect(self, topic: Topic, *, bounded: bool) -> Feed:
         if self._spec.reader != "portable":
@@ -224,165 +229,6 @@ class _Opening:
     start: TopicEnd | Place
     records_before: int
     bounded: bool
-
-
-class KafkaPartitionReader:
-    """One open partition; made by `KafkaRecordSource.open`."""
-
-    def __init__(
-        self,
-        feed: Feed,
-        decoder: Decoder,
-        stream: Stream,
-        offset: int,
-        end: int | None,
-        lost: LostRecords,
-        release: Callable[[], None],
-        skipped: int = 0,
-        clock: Clock = time.monotonic,
-    ) -> None:
-        self._feed = feed
-        self._decoder = decoder
-        self._stream = stream
-        self._next = offset
-        self._end = end
-        self._lost = lost
-        self._skipped = skipped
-        self._release: Callable[[], None] | None = release
-        self._undecoded: RawBatch | None = None
-        self._forecast = LossForecast(stream, clock)
-        self._newest_ms: int | None = None
-
-    @property
-    def stream(self) -> Stream:
-        """Topic, partition and topic id."""
-        return self._stream
-
-    @property
-    def at_end(self) -> bool:
-        """Whether a bounded read has come to the end that the partition had at open.
-
-        Judged by position, not by counting: transaction markers and compaction leave holes.
-        """
-        return self._end is not None and self._next >= self._end
-
-    @property
-    def lag(self) -> int | None:
-        """Offsets between the next record and the end as the last fetch told it; None before the first one."""
-        known = self._feed.known_watermarks(self._stream.partition) if self._release is not None else None
-        return None if known is None else max(0, known[1] - self._next)
-
-    @property
-    def lost_in_s(self) -> float:
-        """Time until retention will delete records before they are read, at the present pace [s]."""
-        return self._forecast.lost_in_s
-
-    @property
-    def skipped(self) -> int:
-        """Offsets that retention has deleted before they were read, and that the flow has passed over since open."""
-        return self._skipped
-
-    @property
-    def outage(self) -> str | None:
-        """What keeps the brokers from answering, in one sentence; None while they do."""
-        return self._feed.outage if self._release is not None else None
-
-    def poll(self) -> RecordBatch | None:
-        """Return the next records in order, or None if there are none right now.
-
-        Raises
-        ------
-        UnavailableError
-            When retention has overtaken a flow that is to stop then, or the topic is gone or closed to us.
-        StateError
-            When the topic was deleted and created again, or an unbounded read finds that it was given more partitions.
-        InputGrownError
-            When it was, and the flow reads new partitions.
-        TransientError
-            When the brokers have been silent for longer than an outage may last, or the schema of a record cannot be
-            had.
-        """
-        if self._release is None or self.at_end:
-            return None
-        raw = self._take() if self._undecoded is None else self._undecoded
-        if self._forecast.is_due:
-            self._foresee(raw)
-        if raw is None:
-            self._next = max(self._next, self._feed.end(self._stream.partition))
-            batch = None
-        else:
-            batch = self._decoded(raw)
-        if self.at_end:
-            self._feed.remove(self._stream.partition)
-        return batch
-
-    def position(self) -> bytes:
-        """Return the token to go on from: the next offset, and the topic's id."""
-        return LogPosition(self._next, self._stream.incarnation).to_bytes()
-
-    def confirm(self, position: bytes) -> None:
-        """Commit the offset to the group, if the flow has one; for tools that show lag, never for resuming."""
-        if self._release is not None:
-            self._feed.commit(self._stream.partition, LogPosition.from_bytes(position).offset)
-
-    def close(self) -> None:
-        """Stop reading the partition; the last reader closes the connection. May be called twice."""
-        if self._release is not None:
-            self._feed.remove(self._stream.partition)
-            self._release()
-            self._release = None
-
-    def _take(self) -> RawBatch | None:
-        try:
-            return self._feed.take(self._stream.partition)
-        except OffsetOutOfRangeError as gone:
-            self._pass_over(max(self._next, gone.offset))
-            return None
-
-    def _foresee(self, raw: RawBatch | None) -> None:
-        """Look how far retention is behind the next record."""
-        if raw is not None:
-            newest_ms = int(raw.timestamp_ms()[-1])
-            self._newest_ms = newest_ms if newest_ms >= 0 else None
-        known = self._feed.known_watermarks(self._stream.partition)
-        if known is not None:
-            low, high = known
-            self._forecast.observe(Standing(low, high, self._next, self._newest_ms), self._feed.retention())
-
-    def _pass_over(self, offset: int) -> None:
-        """Go on where the flow's policy says, instead of at an offset that the broker does not have."""
-        partition = self._stream.partition
-        self._lost.check_topic(self._stream)
-        log = Log(self._stream, *self._feed.watermarks(partition))
-        if log.holds(offset):
-            raise TransientError(
-                f"{self._stream} must give offset {offset}, which it holds ({log.low} to {log.high}), refused it; "
-                "a restart resumes where the last checkpoint stands"
-            )
-        target = self._lost.pass_over(log, offset)
-        self._feed.remove(partition)
-        self._feed.add(partition, target)
-        self._skipped += target - offset
-        self._next = target
-
-    def _decoded(self, raw: RawBatch) -> RecordBatch | None:
-        """Decode a batch, or keep it for the next poll while its schemas are looked for."""
-        try:
-            batch = self._decoder.decode(self._stream, raw)
-        except NotYetDecodableError:
-            self._undecoded = raw
-            return None
-        self._undecoded = None
-        return self._within(batch)
-
-    def _within(self, batch: RecordBatch) -> RecordBatch | None:
-        """Cut off what came after the end of a bounded read, and leave it to the next one."""
-        if self._end is not None and batch.offset[-1] >= self._end:
-            self._next = self._end
-            batch = batch.slice(0, int(np.searchsorted(batch.offset, self._end)))
-        else:
-            self._next = int(batch.offset[-1]) + 1
-        return batch if len(batch) > 0 else None
 
 
 def _number(partition: str, topic: Topic) -> int:

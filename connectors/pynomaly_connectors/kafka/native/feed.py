@@ -12,22 +12,20 @@ import time
 from threading import Lock
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
 from pynomaly.application.spec.source import KafkaSource
 from pynomaly_connectors.codecs.payload import RawBatch
-from pynomaly_connectors.kafka.background_admin import BackgroundAdmin
 from pynomaly_connectors.kafka.client import LIBRARY_LOG, Settings, consumer_settings
-from pynomaly_connectors.kafka.cluster import Topic, ask, refused_topic
+from pynomaly_connectors.kafka.cluster import Topic
 from pynomaly_connectors.kafka.error_code import END_OF_PARTITION, FETCH_FAULT, OFFSET_OUT_OF_RANGE, TOPIC_REFUSED
 from pynomaly_connectors.kafka.feed import OffsetOutOfRangeError, check_fault, tell_failed_commit
 from pynomaly_connectors.kafka.loss_forecast import Retention
 from pynomaly_connectors.kafka.native.batch import Fault, MessageKernels
 from pynomaly_connectors.kafka.native.consumer import NativeConsumer
 from pynomaly_connectors.kafka.passing_fault import PassingFaults
-from pynomaly_connectors.kafka.topic_retention import TopicRetention
-from pynomaly_connectors.kafka.topic_watch import TopicWatch
-from pynomaly_connectors.kafka.trouble import Clock, Trouble
+from pynomaly_connectors.kafka.topic_side import TopicSide
+from pynomaly_connectors.kafka.trouble import Clock
 
 _SERVE_EVERY_S: Final = 0.01
 _LOG_LEVEL: Final = 7  # debug: the level of a line says little of what it means to us
@@ -70,11 +68,7 @@ class NativeFeed:
     ) -> None:
         self._source = source
         self._clock = clock
-        self._trouble = Trouble(source, clock, outage_s=source.outage_s)
-        reads_new = source.new_partitions == "read"
-        self._admin = BackgroundAdmin(source)
-        self._watch = TopicWatch(self._admin, topic, self._trouble, clock, bounded=bounded, reads_new=reads_new)
-        self._retention = TopicRetention(topic.name, self._admin, clock)
+        self._side = TopicSide(source, topic, clock, bounded=bounded)
         settings = divided(consumer_settings(source), len(topic.partitions))
         self._consumer = NativeConsumer(settings, self._told, self._committed, _log_line, kernels)
         self._ends: dict[int, int] = {}
@@ -86,7 +80,7 @@ class NativeFeed:
     @property
     def outage(self) -> str | None:
         """What keeps the brokers from answering."""
-        return self._watch.outage
+        return self._side.outage
 
     def watermarks(self, partition: int) -> tuple[int, int]:
         """Ask the broker."""
@@ -94,10 +88,7 @@ class NativeFeed:
         def question(seconds: float) -> tuple[int, int]:
             return self._consumer.watermarks(self._source.topic, partition, seconds)
 
-        try:
-            return ask(question, self._trouble, self._serve, self._source.timeout_s, self._clock)
-        except KafkaException as failure:
-            raise refused_topic(self._source, self._source.topic, failure.args[0]) from None
+        return self._side.watermarks(question, self._serve)
 
     def known_watermarks(self, partition: int) -> tuple[int, int] | None:
         """Return the first offset and the end of a partition as the last fetch told them; never blocks."""
@@ -106,7 +97,7 @@ class NativeFeed:
     def retention(self) -> Retention:
         """Return what makes the topic delete records, as far as it is known by now; never blocks."""
         with self._lock:
-            return self._retention.look()
+            return self._side.retention()
 
     def add(self, partition: int, offset: int) -> None:
         """Begin to read a partition at an offset."""
@@ -126,7 +117,7 @@ class NativeFeed:
     def take(self, partition: int) -> RawBatch | None:
         """Return what is in the partition's queue."""
         with self._lock:
-            self._watch.look()
+            self._side.look()
             self._serve_now_and_then()
             if partition in self._faults:
                 self._check(partition, self._faults.pop(partition))
@@ -154,7 +145,7 @@ class NativeFeed:
         """Close the handle."""
         with self._lock:
             self._consumer.close()
-        self._admin.close()
+        self._side.close()
 
     def _serve(self, _seconds: float) -> None:
         self._consumer.serve()
@@ -185,7 +176,7 @@ class NativeFeed:
     def _told(self, error: KafkaError) -> None:
         """Take an error that belongs to no partition: of librdkafka itself (below 0), or of the group's coordinator."""
         if error.code() < 0:
-            self._trouble.report(error)
+            self._side.trouble.report(error)
         else:
             check_fault(self._source, error, of_the_topic=error.code() in TOPIC_REFUSED)
 
