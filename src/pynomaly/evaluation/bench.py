@@ -34,6 +34,11 @@ class Bench:
         self._engine_for = engine_factory(plan)
         self._common = plan.scoring.common
 
+    @property
+    def channel(self) -> Channel:
+        """What judges the common evidence."""
+        return self._common
+
     def judge(self, series: LabelledSeries) -> Judgement:
         """Judge every record by those before it."""
         rows = len(series)

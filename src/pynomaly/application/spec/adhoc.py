@@ -126,11 +126,12 @@ def detector_entry(text: str) -> dict[str, object]:
             if not isinstance(inner, dict):
                 raise ConfigError(Problem(text, f"must give {step} once, was given with and without a dot"))
             section = inner
-        section[last] = value.strip().split("+") if last in _LISTS else _scalar(value.strip())
+        section[last] = value.strip().split("+") if last in _LISTS else scalar(value.strip())
     return entry
 
 
-def _scalar(text: str) -> object:
+def scalar(text: str) -> object:
+    """Return the number or word that a text means: `true`, `false` and `none` are no text."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     for read in (int, float):
