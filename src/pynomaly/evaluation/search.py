@@ -146,7 +146,7 @@ def _marks(task: Task, contender: Contender) -> Floats:
     for name, cuts in zip(task.corpus.series(), task.cuts, strict=True):
         series = task.corpus.read(name)
         bench = bench_for(contender, series.fields, has_clock=series.time_ns is not None)
-        found.extend(_of_series(task, series, bench.judge(series), bench.channel, cuts))
+        found.extend(_of_series(task, series, bench.judge(series), bench.plan.common, cuts))
     return np.stack(found, axis=1)
 
 

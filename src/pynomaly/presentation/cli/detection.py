@@ -17,7 +17,7 @@ from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.tally import Tally, Totals
 from pynomaly.bootstrap import services_of
 from pynomaly.domain.event import AnomalyDetected
-from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
+from pynomaly.application.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.presentation.cli.patience import say_if_long
 from pynomaly.presentation.cli.rejection import Rejections
 from pynomaly.presentation.cli.writing import check_apart, input_files

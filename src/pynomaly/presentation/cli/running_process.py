@@ -17,7 +17,7 @@ from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
 from pynomaly.infrastructure.telemetry.tracing import batch_span, tracing_from
 from pynomaly.presentation.cli.environment import environment
-from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
+from pynomaly.application.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.presentation.cli.patience import say_if_long
 from pynomaly.presentation.cli.run_report import RunReport
 from pynomaly.presentation.cli.silence import longest_silence_s
