@@ -95,7 +95,9 @@ def trials_of(
         except ConfigError as error:
             refused.extend(error.problems)
             if len(refused) > _MOST_DRAWS * len(drawn):
-                raise ConfigError(Problem("--vary", f"must leave values that agree, nearly all do not: {refused[0]}")) from error
+                raise ConfigError(
+                    Problem("--vary", f"must leave values that agree, nearly all do not: {refused[0]}")
+                ) from error
             continue
         drawn.append(trial)
     return drawn

@@ -82,7 +82,7 @@ def variation(text: str) -> Variation:
         raise _wrong(text)
     if ".." not in given:
         choices = tuple(cast("Value", scalar(word.strip())) for word in given.split("|"))
-        if len(choices) < 2:  # noqa: PLR2004 - one is no choice
+        if len(choices) < 2:
             raise _wrong(text)
         return Variation(key, choices=choices)
     ends, _, scale = given.partition(":")

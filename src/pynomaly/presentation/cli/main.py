@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import typer
 
 from pynomaly.presentation.cli.alerts import tail_alerts
+from pynomaly.presentation.cli.backtest import backtest
 from pynomaly.presentation.cli.dead_letters import list_letters, show_letter
 from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
@@ -65,6 +66,7 @@ def _program() -> typer.Typer:
     made.command("detect")(detect)
     made.command("explain")(explain_record)
     made.command("evaluate")(evaluate)
+    made.command("backtest")(backtest)
     made.add_typer(_alerts())
     made.add_typer(_flows())
     made.add_typer(_detectors())

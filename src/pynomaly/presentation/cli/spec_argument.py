@@ -147,9 +147,7 @@ def leave_out(options: Mapping[str, object]) -> None:
         raise ConfigError(*problems)
 
 
-def _flow(
-    spec: Spec, source: SourceSpec, read: Columns | RecordSpec, levels: Mapping[str, float] | None
-) -> FlowSpec:
+def _flow(spec: Spec, source: SourceSpec, read: Columns | RecordSpec, levels: Mapping[str, float] | None) -> FlowSpec:
     if spec.flow is not None:
         return reading(spec.flow, source)
     return adhoc_flow(source, read, spec.entries, levels)
