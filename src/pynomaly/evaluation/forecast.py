@@ -158,9 +158,9 @@ def _judge(services: Services, partition: str, count: _Count) -> None:
 def forecast_topic(found: Forecast, flow: FlowSpec, title: str) -> Topic:
     """Say it in plain sentences."""
     rate = "" if not found.records else f": {found.records_per_cpu_s:,.0f} records a CPU second, reading included"
+    where = f"{found.series:,} series in {found.streams:,} input partitions or files"
     sentences = [
-        f"{found.series:,} series in {found.streams:,} input partitions or files, of {found.bytes_per_series:,} bytes "
-        f"each: {bytes_text(found.series_bytes)} of memory.",
+        f"{where}, of {found.bytes_per_series:,} bytes each: {bytes_text(found.series_bytes)} of memory.",
         f"A checkpoint of them takes {bytes_text(found.checkpoint_bytes)}.",
         f"{found.records:,} records took {found.cpu_s:.2f} s of this machine's processor{rate}.",
     ]

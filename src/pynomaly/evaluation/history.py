@@ -83,7 +83,7 @@ class HistoryCorpus:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All series of a flow's input, the plan that judged them, and the processor time that reading and judging took [s]."""
+    """All series of a flow's input, the plan that judged them, and the processor time that it took [s]."""
 
     spec: FlowSpec
     plan: ScoringPlan

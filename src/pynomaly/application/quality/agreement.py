@@ -46,7 +46,7 @@ def lone_ranges(judges: Sequence[Rows], reach: int) -> list[list[Window]]:
 
 
 def shared_ratio(one: Sequence[Rows], other: Sequence[Rows]) -> float:
-    """Return the rows that both alerted at, as a ratio of those that either did; NaN where neither did (Jaccard's index).
+    """Return the rows that both alerted at, by those that either did (Jaccard's index); NaN for none.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def variation(text: str) -> Variation:
     return Variation(key, first, last, is_log=bool(scale))
 
 
-def changed(tree: Mapping[str, object], values: Mapping[str, Value]) -> Tree:
+def changed(tree: Mapping[str, object], values: Mapping[str, object]) -> Tree:
     """Return a flow's tree with other values of some keys; sections that are missing on the way there are made.
 
     Parameters
@@ -118,7 +118,7 @@ def changed(tree: Mapping[str, object], values: Mapping[str, Value]) -> Tree:
     return made
 
 
-def _with(node: object, path: Sequence[str], value: Value, key: str) -> object:
+def _with(node: object, path: Sequence[str], value: object, key: str) -> object:
     if not path:
         return value
     step, rest = path[0], path[1:]

@@ -27,6 +27,7 @@ from pynomaly.presentation.cli.redrive import redrive_letters
 from pynomaly.presentation.cli.replay import replay_flow
 from pynomaly.presentation.cli.result import print_text, standard_output
 from pynomaly.presentation.cli.run import run_flow
+from pynomaly.presentation.cli.search import search
 from pynomaly.presentation.cli.state import back_up_state, restore_state, seal_state, show_state
 from pynomaly.presentation.cli.topics import create_topics
 from pynomaly.presentation.cli.version import show_version
@@ -67,6 +68,7 @@ def _program() -> typer.Typer:
     made.command("explain")(explain_record)
     made.command("evaluate")(evaluate)
     made.command("backtest")(backtest)
+    made.command("search")(search)
     made.add_typer(_alerts())
     made.add_typer(_flows())
     made.add_typer(_detectors())
