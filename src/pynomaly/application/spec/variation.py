@@ -46,14 +46,15 @@ class Variation:
         return self.choices or (self.low, self.high)
 
     def draw(self, random: np.random.Generator) -> Value:
-        """Draw one of its values."""
+        """Draw one of its values; numbers of a range have four digits, which nobody minds to read in a flow."""
         if self.choices:
             return self.choices[int(random.integers(len(self.choices)))]
         if isinstance(self.low, int) and isinstance(self.high, int):
             # A whole number is as likely as what is rounded to it: the ends are no rarer than what lies between.
-            drawn = round(self._between(self.low - 0.5, self.high + 0.5, random))
-            return min(max(drawn, self.low), self.high)
-        return self._between(self.low, self.high, random)
+            whole = round(self._between(self.low - 0.5, self.high + 0.5, random))
+            return min(max(whole, self.low), self.high)
+        drawn = float(f"{self._between(self.low, self.high, random):.4g}")
+        return min(max(drawn, self.low), self.high)
 
     def _between(self, low: float, high: float, random: np.random.Generator) -> float:
         if not self.is_log:

@@ -50,7 +50,8 @@ def print_backtest(report: Report, written: Sequence[Path], *, most_events: int,
         print_rich("\nagainst the labels")
         print_comparison(report.quality, None, each=False, as_json=False)
     if written:
-        print_rich(f"\n{len(written)} pictures in {printable(str(written[0].parent))}")
+        count = f"{len(written)} picture{'' if len(written) == 1 else 's'}"
+        print_rich(f"\n{count} in {printable(str(written[0].parent))}")
 
 
 def _alerts(found: Backtest) -> Table:

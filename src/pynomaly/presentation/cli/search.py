@@ -50,12 +50,12 @@ def search(
         Objective,
         typer.Option(
             metavar="f1|nab|vus-pr",
-            help="What to make as large as possible: F1 of ranges at the alert levels, NAB's standard score, or VUS-PR.",
+            help="What to make large: F1 of ranges at the alert levels, NAB's standard score, or VUS-PR.",
         ),
     ] = Objective.F1,
     choose_threshold: Annotated[
         bool,
-        typer.Option("--choose-threshold", help="Choose the lowest alert level too, on the evidence of each trial."),
+        typer.Option("--choose-threshold", help="Choose the lowest alert level too, on each trial's evidence."),
     ] = False,
     trials: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Random configurations.")] = 50,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all that is random.")] = 0,
