@@ -22,7 +22,7 @@ def _told(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]
 
 
 def test_what_only_one_spec_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The smaller spike is told with its value, its expectation and the parts that found it; the larger one is shared."""
+    """The smaller spike is told with its value, its expectation and its parts; the larger one is shared."""
     flow = str(write_flow(tmp_path, write_records(tmp_path)))
     document = _told(capsys, flow, _DEAF, "--level", "watch=2")
     pumps, deaf = document["specs"]

@@ -26,7 +26,7 @@ _MINUTE_NS = 60_000_000_000
 
 
 def test_draws_stay_within_the_range() -> None:
-    """Whole ends give whole numbers, both ends among them; a logarithmic range has half of its draws below its middle."""
+    """Whole ends give whole numbers, both ends too; by ratios half of the draws lie below the middle one."""
     random = np.random.default_rng(3)
     whole, ratio = variation("a.b=2..5"), variation("a.b=1.0..10000.0:log")
     assert {whole.draw(random) for _ in range(200)} == {2, 3, 4, 5}
@@ -69,7 +69,7 @@ def test_changed_keys_of_a_flow() -> None:
 
 
 def test_trials_are_checked_and_repeatable() -> None:
-    """The first is the flow as it is; a longer search begins with the trials of a shorter one; bounds are the options'."""
+    """The first is the flow as it is; a longer search begins as a shorter one; bounds are those of the options."""
 
     def check(contender: Contender) -> None:
         contender.spec(("load",), has_clock=True)

@@ -47,7 +47,7 @@ def explain_flow(
         str | None,
         typer.Option(
             metavar="FILES",
-            help="Let the flow judge this file or glob, and say what it will need (memory, checkpoints, processor time) "
+            help="Let the flow judge this file or glob; say what it will need (memory, checkpoints, processor time) "
             "and how often it alerts.",
             show_default=False,
         ),
