@@ -118,12 +118,15 @@ def search_corpus(spec: Spec, given: Reading, kind: str, folder: Path, splits: i
     corpus = open_corpus(kind, folder)
     if corpus.records == "table":
         raise ConfigError(Problem("--corpus", f"must have records in the order of time, was {kind}, a set of tables"))
-    first = corpus.read(corpus.series()[0])
+    # Every configuration judges every series: they are read once.
+    members = {name: corpus.read(name) for name in corpus.series()}
+    first = next(iter(members.values()))
     flow = spec.contender(given.bars).spec(first.fields, has_clock=first.time_ns is not None)
     trials = _trials(flow, search)
-    with say_if_long(f"judging {len(corpus.series())} series by {len(trials)} configurations"):
-        groups = [corpus.read(name).group for name in corpus.series()]
-        marks = marks_of(trials, _task(corpus, [() for _ in groups], search), processes=search.processes)
+    with say_if_long(f"judging {len(members)} series by {len(trials)} configurations"):
+        task = _task(HistoryCorpus(corpus.name, members), [() for _ in members], search)
+        marks = marks_of(trials, task, processes=search.processes)
+    groups = [one.group for one in members.values()]
     promises = promises_across(marks, groups, search.objective, splits=splits, seed=search.seed)
     result = SearchResult(tuple(trials), search.objective, search.thresholds, marks, promises)
     return Searched(corpus.name, len(groups), flow, result)
