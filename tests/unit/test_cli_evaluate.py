@@ -8,47 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from pynomaly.presentation.cli.main import main
+from unit.pump_records import ROWS, write_flow, write_labels, write_records
 
-_ROWS = 600
-_SPIKES = {200: 50.0, 500: 200.0}
 _DETECTOR = ["--detector", "ew_zscore:calibration.warm_up=50", "--level", "watch=2"]
-
-
-def _records(folder: Path) -> Path:
-    """Write a series of 600 minutes with two spikes, a second one without any, and a column that marks them."""
-    random = np.random.default_rng(7)
-    lines = ["time,pump,load,odd"]
-    for row in range(_ROWS):
-        for pump in ("a", "b"):
-            odd = pump == "a" and row in _SPIKES
-            load = random.normal() + odd * _SPIKES.get(row, 0.0)
-            lines.append(f"2026-03-01T{row // 60:02}:{row % 60:02}:00Z,{pump},{load:.6f},{int(odd)}")
-    path = folder / "records.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def _labels(folder: Path) -> Path:
-    path = folder / "labels.csv"
-    path.write_text("series,start,end\na,2026-03-01T03:18:00Z,2026-03-01T03:25:00Z\na,2026-03-01T08:20:00Z,\n")
-    return path
-
-
-def _flow(folder: Path, records: Path) -> Path:
-    flow = {
-        "flow": "pumps",
-        "source": {"kind": "files", "path": str(records)},
-        "record": {"time": {"field": "time"}, "values": ["load"], "series": ["pump"]},
-        "detectors": [{"detector": "ew_zscore", "calibration": {"warm_up": 50}}],
-        "alert": {"levels": {"watch": 2}},
-        "output": {"alerts": {"kind": "terminal"}},
-    }
-    path = folder / "flow.yaml"
-    path.write_text(yaml.safe_dump(flow))
-    return path
 
 
 def _columns(records: Path) -> list[str]:
@@ -64,12 +28,12 @@ def _evaluated(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str,
 
 def test_detectors_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both spikes are found, the first two minutes after its label begins; baselines stand beside."""
-    records = _records(tmp_path)
-    document = _evaluated(capsys, *_DETECTOR, *_columns(records), "--labels", str(_labels(tmp_path)))
+    records = write_records(tmp_path)
+    document = _evaluated(capsys, *_DETECTOR, *_columns(records), "--labels", str(write_labels(tmp_path)))
     names = [contender["name"] for contender in document["contenders"]]
     assert names == ["ew_zscore:calibration.warm_up=50", "random", "last value", "running range", "EW z"]
     alerts = document["contenders"][0]["alerts"]
-    assert (alerts["records"], alerts["windows"], alerts["found"]) == (2 * _ROWS, 2, 2)
+    assert (alerts["records"], alerts["windows"], alerts["found"]) == (2 * ROWS, 2, 2)
     assert alerts["delay_records"]["median"] == 1.0  # of 2 and 0
     assert alerts["delay_s"]["median"] == 60.0
     assert document["contenders"][0]["ranking"]["auc_roc"] == pytest.approx(
@@ -81,8 +45,8 @@ def test_detectors_on_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_flow_equals_its_detectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same figures from a flow file and from the command line, and the same bytes again."""
-    records, labels = _records(tmp_path), str(_labels(tmp_path))
-    flow = str(_flow(tmp_path, records))
+    records, labels = write_records(tmp_path), str(write_labels(tmp_path))
+    flow = str(write_flow(tmp_path, records))
     one = _evaluated(capsys, flow, "--labels", labels, "--no-baselines")
     other = _evaluated(capsys, *_DETECTOR, *_columns(records), "--labels", labels, "--no-baselines")
     assert one["contenders"][0]["name"] == "pumps"
@@ -93,7 +57,7 @@ def test_a_flow_equals_its_detectors(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_column_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows that it marks are the windows; it is no value."""
-    flow = str(_flow(tmp_path, _records(tmp_path)))
+    flow = str(write_flow(tmp_path, write_records(tmp_path)))
     document = _evaluated(capsys, flow, "--labels", "column:odd", "--no-baselines")
     alerts = document["contenders"][0]["alerts"]
     assert (alerts["windows"], alerts["found"], alerts["delay_records"]["p90"]) == (2, 2, 0.0)
@@ -101,7 +65,7 @@ def test_a_column_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_files_without_series_are_named_by_their_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The end of the path will do."""
-    records = _records(tmp_path)
+    records = write_records(tmp_path)
     labels = tmp_path / "windows.json"
     labels.write_text(json.dumps({"records.csv": [["2026-03-01 03:18:00", "2026-03-01 03:25:00"]], "other.csv": []}))
     arguments = ["--on", str(records), "--time", "time", "--value", "load", "--labels", str(labels)]
@@ -116,8 +80,8 @@ def _corpus(folder: Path) -> Path:
     for group in ("one", "two"):
         (folder / "data" / group).mkdir(parents=True)
         for number in range(2):
-            values = random.normal(size=_ROWS) + 50 * (np.arange(_ROWS) == 400)
-            times = np.datetime64("2026-03-01T00:00:00") + np.arange(_ROWS) * np.timedelta64(300, "s")
+            values = random.normal(size=ROWS) + 50 * (np.arange(ROWS) == 400)
+            times = np.datetime64("2026-03-01T00:00:00") + np.arange(ROWS) * np.timedelta64(300, "s")
             rows = [f"{time},{value}" for time, value in zip(times, values, strict=True)]
             (folder / f"data/{group}/{number}.csv").write_text("\n".join(["timestamp,value", *rows]))
             windows[f"{group}/{number}.csv"] = [[str(times[395]), str(times[410])]]
@@ -140,15 +104,15 @@ def test_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_flow_on_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its detectors and levels judge other records than its own, as detectors from the command line do."""
     place = ["--corpus", "nab", str(_corpus(tmp_path)), "--no-baselines", "--jobs", "1"]
-    flow = _evaluated(capsys, str(_flow(tmp_path, tmp_path / "none.csv")), *place)
+    flow = _evaluated(capsys, str(write_flow(tmp_path, tmp_path / "none.csv")), *place)
     assert flow["contenders"][0]["alerts"]["found"] == 4
     assert flow["contenders"][0]["series"] == _evaluated(capsys, *_DETECTOR, *place)["contenders"][0]["series"]
 
 
 def test_tables_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One row a contender, one a series if asked."""
-    flow = str(_flow(tmp_path, _records(tmp_path)))
-    arguments = ["--labels", str(_labels(tmp_path)), "--each", "--choose-threshold", "--against", "jump ew_zscore"]
+    flow = str(write_flow(tmp_path, write_records(tmp_path)))
+    arguments = ["--labels", str(write_labels(tmp_path)), "--each", "--choose-threshold", "--against", "jump ew_zscore"]
     assert main(["evaluate", flow, *arguments]) == 0
     text = capsys.readouterr().out
     assert text.startswith("pumps: 2 series, 1,200 records, 2 labelled windows\n")
@@ -177,6 +141,6 @@ def test_what_cannot_be_compared(
     """One line that says what must hold."""
     other = tmp_path / "other.csv"
     other.write_text("series,start,end\nx,1,2\n")
-    places = {"FLOW": _flow(tmp_path, _records(tmp_path)), "LABELS": _labels(tmp_path), "OTHER": other}
+    places = {"FLOW": write_flow(tmp_path, write_records(tmp_path)), "LABELS": write_labels(tmp_path), "OTHER": other}
     assert main(["evaluate", *(str(places.get(argument, argument)) for argument in arguments)]) != 0
     assert complaint in capsys.readouterr().err

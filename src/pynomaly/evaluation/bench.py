@@ -9,8 +9,10 @@ import numpy as np
 
 from pynomaly.application.engine import Engine
 from pynomaly.application.quality.trial import Floats, Judge, Judgement, LabelledSeries, Levels, SeriesQuality, measure
+from pynomaly.application.spec.explain import bytes_per_series
 from pynomaly.bootstrap import engine_factory, plan_of
 from pynomaly.domain.decision import Channel, judge_history, series_dtype
+from pynomaly.domain.event import AnomalyDetected, Event
 from pynomaly.domain.record import KeyColumn, RecordBatch, Stream
 from pynomaly.evaluation.contender import Contender
 from pynomaly.infrastructure.kernels import KernelLibrary
@@ -30,13 +32,20 @@ class Bench:
 
     def __init__(self, contender: Contender, fields: tuple[str, ...], *, has_clock: bool) -> None:
         self._contender = contender
-        plan = plan_of(contender.spec(fields, has_clock=has_clock))
+        spec = contender.spec(fields, has_clock=has_clock)
+        plan = plan_of(spec)
         self._engine_for = engine_factory(plan)
-        self._common = plan.scoring.common
+        self.plan = plan.scoring
+        self.bytes_per_series = bytes_per_series(spec)
 
     def judge(self, series: LabelledSeries) -> Judgement:
         """Judge every record by those before it."""
+        return self.judge_and_tell(series)[0]
+
+    def judge_and_tell(self, series: LabelledSeries) -> tuple[Judgement, tuple[AnomalyDetected, ...]]:
+        """Judge every record by those before it, and tell of the alerts; their offsets are the rows of the series."""
         rows = len(series)
+        alerts: list[AnomalyDetected] = []
         judgement = Judgement(np.empty(rows), np.empty(rows), np.empty(rows, np.uint8))
         stream = Stream(series.name)
         time_ns = np.zeros(rows, np.int64) if series.time_ns is None else series.time_ns
@@ -46,12 +55,13 @@ class Bench:
         )
         with closing(self._engine_for(stream)) as engine:
             for start in range(0, max(rows, 1), _BATCH_RECORDS):  # one without records loads the kernels
-                _judge_batch(engine, batch.slice(start, start + _BATCH_RECORDS), judgement)
-        return judgement
+                events = _judge_batch(engine, batch.slice(start, start + _BATCH_RECORDS), judgement)
+                alerts.extend(event for event in events if isinstance(event, AnomalyDetected))
+        return judgement, tuple(alerts)
 
     def quality(self, series: LabelledSeries) -> SeriesQuality:
         """Judge a series and compare with its labels."""
-        return measure(series, self.judge(series), self._common, policy_judge())
+        return measure(series, self.judge(series), self.plan.common, policy_judge())
 
 
 @lru_cache(maxsize=16)
@@ -73,8 +83,10 @@ def policy_judge() -> Judge:
     return judge
 
 
-def _judge_batch(engine: Engine, batch: RecordBatch, judgement: Judgement) -> None:
-    outcomes = engine.process(batch).outcomes
+def _judge_batch(engine: Engine, batch: RecordBatch, judgement: Judgement) -> tuple[Event, ...]:
+    result = engine.process(batch)
+    outcomes = result.outcomes
     judgement.evidence[batch.offset] = outcomes.evidence
     judgement.ranking_score[batch.offset] = outcomes.ranking_score
     judgement.level[batch.offset] = outcomes.level
+    return result.events

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ Levels = tuple[tuple[str, float], ...]
 
 _SOURCE: Final = {"kind": "memory", "topic": "series"}
 _OUTPUT: Final = {"alerts": {"kind": "terminal"}}
-_DECIDES: Final = ("detectors", "combine", "persistence", "alert")
+_DECIDES: Final = {"detectors", "combine", "persistence", "alert"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,21 @@ class Contender:
         Evidence of its alert levels; None: the defaults.
     view
         What its detectors see: the values, their differences from row to row, or seeded noise in their place.
-    flow
-        Takes the place of detectors and levels.
+    sections
+        What decides of a flow, as `sections_of` tells it, in JSON; takes the place of detectors and levels. As text,
+        and not as the flow itself, a contender is told from others and goes to other processes.
     """
 
     name: str
     detectors: tuple[str, ...] = ()
     levels: Levels | None = None
     view: View = "values"
-    flow: FlowSpec | None = field(default=None, compare=False)
+    sections: str | None = None
+
+    @classmethod
+    def of_flow(cls, flow: FlowSpec, name: str | None = None) -> Contender:
+        """Return the contender that judges as a flow does, by the name of the flow or another one."""
+        return cls(name or flow.flow, sections=json.dumps(sections_of(flow)))
 
     def spec(self, fields: Sequence[str], *, has_clock: bool) -> FlowSpec:
         """Return the flow that judges series of these fields.
@@ -57,10 +64,10 @@ class Contender:
         seen = ("noise",) if self.view == "noise" else tuple(fields)
         columns = Columns(seen, "time" if has_clock else None)
         plain = adhoc_flow(_SOURCE, columns, self.detectors, None if self.levels is None else dict(self.levels))
-        if self.flow is None:
+        if self.sections is None:
             return plain
-        decides = {name: getattr(self.flow, name) for name in _DECIDES}
-        tree = {"flow": self.flow.flow, "source": _SOURCE, "record": plain.record, "output": _OUTPUT}
+        decides = cast("dict[str, object]", json.loads(self.sections))
+        tree = {"flow": plain.flow, "source": _SOURCE, "record": plain.record, "output": _OUTPUT}
         return parse_flow({**tree, "limits": plain.limits, **decides})
 
     def seen(self, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,6 +88,11 @@ class Contender:
             case "noise":
                 seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
                 return np.random.default_rng(seed).normal(size=(len(values), 1))
+
+
+def sections_of(flow: FlowSpec) -> dict[str, object]:
+    """Return the sections of a flow that decide what is an alert, as its file may say them: only what is given."""
+    return flow.model_dump(mode="json", by_alias=True, exclude_unset=True, include=_DECIDES)
 
 
 def contender_of(text: str, levels: Levels | None = None) -> Contender:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from time import process_time
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.kernel_loading import load_kernels
 from pynomaly.application.quality.corpus import Records
 from pynomaly.application.quality.labels import Labels
 from pynomaly.application.quality.segment import Window, runs
@@ -22,6 +24,7 @@ from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import NoTime
 from pynomaly.bootstrap import services_of, source_of
 from pynomaly.domain.error import ConfigError, Problem
+from pynomaly.domain.event import AnomalyDetected
 from pynomaly.domain.outcome import Outcome
 from pynomaly.domain.plan import ScoringPlan
 from pynomaly.domain.record import Stream
@@ -45,11 +48,14 @@ class JudgedSeries:
         Its records and their verdicts.
     offset
         ``(n,)`` where its records stand in their stream.
+    alerts
+        What the flow told of those that alerted, in the same order; none where nobody asked.
     """
 
     series: LabelledSeries
     judgement: Judgement
     offset: NDArray[np.int64]
+    alerts: tuple[AnomalyDetected, ...] = ()
 
     @property
     def time_ns(self) -> NDArray[np.int64]:
@@ -77,11 +83,12 @@ class HistoryCorpus:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All series of a flow's input, and the plan that judged them."""
+    """All series of a flow's input, the plan that judged them, and the processor time that it took [s]."""
 
     spec: FlowSpec
     plan: ScoringPlan
     series: Mapping[Place, JudgedSeries]
+    cpu_s: float = 0.0
 
     @property
     def knows_series(self) -> bool:
@@ -96,8 +103,13 @@ class History:
         }
 
 
-def judge_input(spec: FlowSpec) -> History:
+def judge_input(spec: FlowSpec, *, with_alerts: bool = False) -> History:
     """Let a flow judge its input, from the first record to the last; keeps about 60 bytes a record.
+
+    Parameters
+    ----------
+    with_alerts
+        Keep what it told of alerts too, some 2 KB each.
 
     Raises
     ------
@@ -109,18 +121,25 @@ def judge_input(spec: FlowSpec) -> History:
     if spec.window is not None:
         raise ConfigError(Problem("window", "must be left out of a flow that is compared with labels of records"))
     services = services_of(spec)
+    load_kernels(services.engine_for, len(services.plan.fields))
     pieces: dict[Place, list[dict[str, Column]]] = defaultdict(list)
+    alerts: dict[Place, list[AnomalyDetected]] = defaultdict(list)
 
     def take(result: DetectionResult) -> None:
         for place, rows in _rows_by_series(result):
             of_batch = {name: getattr(result.batch, name)[rows] for name in _OF_BATCH}
             pieces[place].append(of_batch | {name: getattr(result.outcomes, name)[rows] for name in _OF_OUTCOMES})
+        for event in result.events if with_alerts else ():
+            if isinstance(event, AnomalyDetected):
+                alerts[event.stream, event.series].append(event)
 
+    begun_s = process_time()
     replay(services.source, services.engine_for, take)
-    history = History(spec, services.plan.scoring, {})
+    history = History(spec, services.plan.scoring, {}, process_time() - begun_s)
     names = _names(list(pieces), by_key=history.knows_series)
     judged = {place: _judged(place, names[place], history, found) for place, found in pieces.items()}
-    return replace(history, series=judged)
+    told = {place: replace(one, alerts=tuple(alerts[place])) for place, one in judged.items()}
+    return replace(history, series=told)
 
 
 def labelled_by_spans(history: History, labels: Labels) -> dict[str, JudgedSeries]:

@@ -42,6 +42,23 @@ def load_flow(path: Path, environment: Mapping[str, str]) -> FlowSpec:
     return parse_flow(tree, origins=resolution.origins, complaints=[*complaints, *resolution.complaints])
 
 
+def written_tree(path: Path) -> dict[str, object]:
+    """Return what the file of a sound flow says, with its references to the environment as they stand there.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no such file, or it cannot be read.
+    ConfigError
+        When it is not YAML, or holds no flow.
+    """
+    node = _compose(path)
+    tree = None if node is None else _construct(node, path)
+    if not isinstance(tree, Mapping):
+        raise ConfigError(Problem(str(path), "must hold a flow, did not"))
+    return dict(cast("Mapping[str, object]", tree))
+
+
 def _compose(path: Path) -> yaml.Node | None:
     try:
         content = path.read_bytes()

@@ -48,7 +48,7 @@ _LARGE: Final = 1e6  # from here on ticks read 10M, not 1e+07
 VALUE: Final = "#33517a"
 EXPECTED: Final = "#e08a3c"
 EVIDENCE: Final = "#5b6770"
-_LABEL: Final = "#cfe8cf"
+LABEL: Final = "#cfe8cf"
 COLOURS: Final = {Level.WATCH: "#e6b800", Level.WARNING: "#f07c00", Level.CRITICAL: "#d0021b"}
 _MARKERS: Final = {Level.WATCH: "v", Level.WARNING: "D", Level.CRITICAL: "o"}
 
@@ -247,20 +247,25 @@ def _draw_labels(axes: Sequence[Axes], labels: Sequence[Span]) -> None:
     moments = np.array(labels, "datetime64[ns]").reshape(-1, 2)
     for axis in axes:
         for number, (begin, end) in enumerate(moments):
-            axis.axvspan(begin, end, color=_LABEL, zorder=0, label=None if number else "labelled anomaly")
+            axis.axvspan(begin, end, color=LABEL, zorder=0, label=None if number else "labelled anomaly")
 
 
 def _draw_values(axis: Axes, series: PlottedSeries, column: int) -> None:
     values, expected = series.values[:, column], series.expected[:, column]
     in_front = _roughness(expected) < _roughness(values) / 2  # else it would hide the values
-    at, drawn = _envelope(series.at, values)
-    axis.plot(at, drawn, color=VALUE, linewidth=0.8, label="value", zorder=2)
+    draw_line(axis, series.at, values)
     at, drawn = _means(series.at, expected)
     axis.plot(at, drawn, color=EXPECTED, linewidth=1.4, alpha=0.8, label="expected", zorder=3 if in_front else 1)
     draw_alerts(axis, series.at, values, np.where(series.blamed[:, column], series.level, 0))
     axis.margins(y=0.12)
     tidy(axis)
     _number_axis(axis, values)
+
+
+def draw_line(axis: Axes, at: NDArray[Any], values: Numbers) -> None:
+    """Draw the values of a series; of a long one the lowest and highest of each stretch."""
+    at, drawn = _envelope(at, values)
+    axis.plot(at, drawn, color=VALUE, linewidth=0.8, label="value", zorder=2)
 
 
 def draw_alerts(axis: Axes, at: NDArray[Any], values: Numbers, levels: NDArray[np.uint8]) -> None:
@@ -385,7 +390,7 @@ def _means(at: NDArray[Any], values: Numbers) -> tuple[NDArray[Any], Numbers]:
     return at[begins], np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = _LONGEST_NAME) -> str:
     """Show text as it is: matplotlib would read dollar signs as formulas, and long names push the panel away."""
-    shown = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    shown = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return shown.replace("$", r"\$")

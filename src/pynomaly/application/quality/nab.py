@@ -85,7 +85,12 @@ class Tally:
         return self.earned - profile.missed * (self.windows - self.hits) - profile.false_alert * self.spilled
 
 
-def tally(alerted: NDArray[np.bool_], windows: Sequence[Window]) -> Tally:
+def first_scored(rows: int) -> int:
+    """Return the first row of a file that is scored: those before only teach."""
+    return min(int(_PROBATION_SHARE * rows), _PROBATION_ROWS)
+
+
+def tally(alerted: NDArray[np.bool_], windows: Sequence[Window], *, unscored: int | None = None) -> Tally:
     """Compare the alerts of one file with its labels.
 
     Parameters
@@ -94,8 +99,10 @@ def tally(alerted: NDArray[np.bool_], windows: Sequence[Window]) -> Tally:
         ``(n,)`` whether each row alerted.
     windows
         In order and apart from each other.
+    unscored
+        First rows that are not scored; None: as many as in a whole file, `first_scored`.
     """
-    probation = min(int(_PROBATION_SHARE * len(alerted)), _PROBATION_ROWS)
+    probation = first_scored(len(alerted)) if unscored is None else unscored
     rows = np.flatnonzero(alerted)
     rows = rows[rows >= probation]
     outside = np.ones(len(rows), np.bool_)

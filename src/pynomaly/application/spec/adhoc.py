@@ -8,7 +8,8 @@ from typing import Final
 
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.parse import parse_flow
-from pynomaly.application.spec.record import NoTime
+from pynomaly.application.spec.record import NoTime, RecordSpec
+from pynomaly.application.spec.source import SourceSpec
 from pynomaly.domain.error import ConfigError, Problem
 
 #: Detectors where none are named.
@@ -48,8 +49,8 @@ class Columns:
 
 
 def adhoc_flow(
-    source: Mapping[str, object],
-    columns: Columns,
+    source: Mapping[str, object] | SourceSpec,
+    columns: Columns | RecordSpec,
     detectors: Sequence[Entry] = (),
     levels: Mapping[str, float] | None = None,
 ) -> FlowSpec:
@@ -60,7 +61,7 @@ def adhoc_flow(
     source
         Section `source` of the flow.
     columns
-        Which columns are what.
+        Which columns are what; or section `record` itself.
     detectors
         Names, ``NAME:option=value,...`` as `detector_entry` reads it, or entries as a flow file has them; none:
         `DEFAULT_DETECTORS`.
@@ -77,8 +78,8 @@ def adhoc_flow(
     return parse_flow(
         {
             "flow": "detect",
-            "source": dict(source),
-            "record": _record(columns),
+            "source": source,
+            "record": _record(columns) if isinstance(columns, Columns) else columns,
             "detectors": entries,
             "output": {"alerts": {"kind": "terminal"}},
             "limits": {"rejected": "off"},  # what can be judged of a table is; the caller sees the counts
@@ -126,11 +127,12 @@ def detector_entry(text: str) -> dict[str, object]:
             if not isinstance(inner, dict):
                 raise ConfigError(Problem(text, f"must give {step} once, was given with and without a dot"))
             section = inner
-        section[last] = value.strip().split("+") if last in _LISTS else _scalar(value.strip())
+        section[last] = value.strip().split("+") if last in _LISTS else scalar(value.strip())
     return entry
 
 
-def _scalar(text: str) -> object:
+def scalar(text: str) -> object:
+    """Return the number or word that a text means: `true`, `false` and `none` are no text."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     for read in (int, float):

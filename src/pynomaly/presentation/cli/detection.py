@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pynomaly.application.detection_result import DetectionResult
+from pynomaly.application.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.application.observe import processed
 from pynomaly.application.replay import replay
 from pynomaly.application.spec.adhoc import Columns
@@ -17,7 +18,6 @@ from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.tally import Tally, Totals
 from pynomaly.bootstrap import services_of
 from pynomaly.domain.event import AnomalyDetected
-from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.presentation.cli.patience import say_if_long
 from pynomaly.presentation.cli.rejection import Rejections
 from pynomaly.presentation.cli.writing import check_apart, input_files

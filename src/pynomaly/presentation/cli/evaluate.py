@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -99,25 +98,20 @@ def evaluate(
     """
     from pynomaly.application.quality.summary import Splits
     from pynomaly.application.spec.adhoc import Columns
+    from pynomaly.infrastructure.flow_file import load_flow
+    from pynomaly.presentation.cli.environment import environment
     from pynomaly.presentation.cli.evaluation import Question, contenders_of, on_corpus, on_input
     from pynomaly.presentation.cli.evaluation_report import print_comparison
+    from pynomaly.presentation.cli.spec_argument import leave_out
 
+    spec = None if flow is None else load_flow(flow, environment())
     chosen = contenders_of(
-        flow, detector or (), against or (), levels_of_options(level), with_baselines=not no_baselines
+        spec, detector or (), against or (), levels_of_options(level), with_baselines=not no_baselines
     )
     columns = Columns(tuple(value or ()), time, time_format.value, tuple(series or ()))
     if corpus is None:
-        found = on_input(chosen, Question(labels, on, columns))
+        found = on_input(chosen, Question(spec, labels, on, columns))
     else:
-        _leave_out({"--labels": labels, "--on": on, "--value": value, "--time": time, "--series": series})
+        leave_out({"--labels": labels, "--on": on, "--value": value, "--time": time, "--series": series})
         found = on_corpus(chosen, *corpus, processes=jobs)
     print_comparison(found, Splits(splits, seed) if choose_threshold else None, each=each, as_json=as_json)
-
-
-def _leave_out(options: Mapping[str, object]) -> None:
-    """Refuse what a corpus brings itself."""
-    from pynomaly.domain.error import ConfigError, Problem
-
-    problems = [Problem(name, "must be left out with --corpus") for name, given in options.items() if given]
-    if problems:
-        raise ConfigError(*problems)

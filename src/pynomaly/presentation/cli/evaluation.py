@@ -11,14 +11,19 @@ from pynomaly.application.quality.corpus import Corpus
 from pynomaly.application.quality.labels import Labels, parse_labels
 from pynomaly.application.spec.adhoc import Columns, adhoc_flow
 from pynomaly.application.spec.flow import FlowSpec
-from pynomaly.application.spec.source import FileSource
 from pynomaly.domain.error import ConfigError, MissingInputError, Problem
 from pynomaly.evaluation.comparison import Entry, compare, entry_of
 from pynomaly.evaluation.contender import Contender, baselines, contender_of
-from pynomaly.evaluation.history import HistoryCorpus, judge_input, labelled_by_column, labelled_by_spans
-from pynomaly.infrastructure.flow_file import load_flow
-from pynomaly.presentation.cli.environment import environment
+from pynomaly.evaluation.history import (
+    History,
+    HistoryCorpus,
+    JudgedSeries,
+    judge_input,
+    labelled_by_column,
+    labelled_by_spans,
+)
 from pynomaly.presentation.cli.patience import say_if_long
+from pynomaly.presentation.cli.spec_argument import files_of, reading
 from pynomaly_connectors.corpora import open_corpus
 
 _COLUMN: Final = "column:"
@@ -31,14 +36,17 @@ class Question:
 
     Parameters
     ----------
+    flow
+        What reads them; None: files are read by their columns.
     labels
         A label file, or ``column:NAME``.
     on
-        Files to read instead of a flow's input.
+        Files to read instead of the flow's input.
     columns
         What is what in them where there is no flow.
     """
 
+    flow: FlowSpec | None
     labels: str | None
     on: str | None
     columns: Columns
@@ -61,7 +69,7 @@ class Comparison:
 
 
 def contenders_of(
-    flow: Path | None,
+    flow: FlowSpec | None,
     detectors: Sequence[str],
     against: Sequence[str],
     levels: Mapping[str, float] | None,
@@ -73,7 +81,7 @@ def contenders_of(
     Raises
     ------
     ConfigError
-        When there is a flow and detectors or levels as well, or the flow is wrong.
+        When there is a flow and detectors or levels as well.
     """
     if flow is None:
         bars = None if levels is None else tuple(levels.items())
@@ -85,9 +93,8 @@ def contenders_of(
         ]
         if problems:
             raise ConfigError(*problems)
-        spec = load_flow(flow, environment())
-        levels = {level.label: bar for level, bar in spec.levels.items()}
-        tested = Contender(spec.flow, flow=spec)
+        levels = {level.label: bar for level, bar in flow.levels.items()}
+        tested = Contender.of_flow(flow)
     bars = None if levels is None else tuple(levels.items())
     others = [contender_of(text, bars) for text in against]
     return (tested, *others, *(baselines(levels) if with_baselines else ()))
@@ -110,12 +117,10 @@ def on_input(contenders: Sequence[Contender], question: Question) -> Comparison:
     """
     tested, *others = contenders
     spec = _spec(tested, question)
-    labels = _labels(question.labels)
+    labels = read_labels(question.labels)
     with say_if_long(f"judging the input of {tested.name}"):
         history = judge_input(spec)
-        if not history.series:
-            raise ConfigError(Problem("input", "must hold records that can be judged, had none"))
-        judged = labelled_by_column(history, labels) if isinstance(labels, str) else labelled_by_spans(history, labels)
+        judged = labelled(history, labels)
         corpus = HistoryCorpus(spec.flow, {name: one.series for name, one in judged.items()})
         entry = entry_of(
             tested, history.plan, [(judged[name].series, judged[name].judgement) for name in corpus.series()]
@@ -123,11 +128,24 @@ def on_input(contenders: Sequence[Contender], question: Question) -> Comparison:
         return Comparison(corpus, (entry, *compare(others, corpus, processes=1)))
 
 
+def labelled(history: History, labels: Labels | str) -> dict[str, JudgedSeries]:
+    """Give the series of a history their windows, by name.
+
+    Raises
+    ------
+    ConfigError
+        When it has no records, or the labels are of others.
+    """
+    if not history.series:
+        raise ConfigError(Problem("input", "must hold records that can be judged, had none"))
+    return labelled_by_column(history, labels) if isinstance(labels, str) else labelled_by_spans(history, labels)
+
+
 def _spec(contender: Contender, question: Question) -> FlowSpec:
     """Return the flow whose input is judged."""
-    flow = contender.flow
+    flow = question.flow
     if flow is not None:
-        return flow if question.on is None else flow.model_copy(update={"source": _files(flow, question.on)})
+        return flow if question.on is None else reading(flow, files_of(flow, question.on))
     needed = {"--on": question.on, "--value": question.columns.values}
     problems = [
         Problem(name, "must be given with --detector and without a flow") for name, it in needed.items() if not it
@@ -139,14 +157,7 @@ def _spec(contender: Contender, question: Question) -> FlowSpec:
     return adhoc_flow(source, question.columns, contender.detectors, levels)
 
 
-def _files(flow: FlowSpec, path: str) -> FileSource:
-    """Return a source of files, read as the flow reads its own if these are files."""
-    if isinstance(flow.source, FileSource):
-        return flow.source.model_copy(update={"path": path, "follow": False})
-    return FileSource(kind="files", path=path)
-
-
-def _labels(given: str | None) -> Labels | str:
+def read_labels(given: str | None) -> Labels | str:
     """Return the labels of a file, or the name of the column that has them."""
     if given is None:
         raise ConfigError(Problem("--labels", "must be given: a label file, or column:NAME"))

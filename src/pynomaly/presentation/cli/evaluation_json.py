@@ -23,7 +23,7 @@ def as_document(comparison: Comparison, splits: Splits | None) -> dict[str, obje
         "splits": None if splits is None else asdict(splits),
         "contenders": [_entry(entry, splits) for entry in comparison.entries],
     }
-    return cast("dict[str, object]", _plain(document))
+    return cast("dict[str, object]", plain(document))
 
 
 def _entry(entry: Entry, splits: Splits | None) -> dict[str, object]:
@@ -79,12 +79,12 @@ def _series(one: SeriesQuality) -> dict[str, object]:
     }
 
 
-def _plain(node: object) -> object:
+def plain(node: object) -> object:
     """Round what is a number, and make null of what is none."""
     if isinstance(node, float):
         return None if isnan(node) else round(node, _DIGITS)
     if isinstance(node, dict):
-        return {name: _plain(value) for name, value in cast("dict[str, object]", node).items()}
+        return {name: plain(value) for name, value in cast("dict[str, object]", node).items()}
     if isinstance(node, list):
-        return [_plain(value) for value in cast("list[object]", node)]
+        return [plain(value) for value in cast("list[object]", node)]
     return node

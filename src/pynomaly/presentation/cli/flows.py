@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from pynomaly.presentation.cli.environment import environment
 from pynomaly.presentation.cli.parameter import AsJson, FlowFile
+
+if TYPE_CHECKING:
+    from pynomaly.application.spec.explain import Topic
+    from pynomaly.application.spec.flow import FlowSpec
 
 
 def validate_flow(flow: FlowFile, as_json: AsJson = False) -> int:
@@ -34,17 +41,49 @@ def validate_flow(flow: FlowFile, as_json: AsJson = False) -> int:
     return os.EX_OK
 
 
-def explain_flow(flow: FlowFile, as_json: AsJson = False) -> None:
-    """Say in plain sentences what a flow reads, looks for, alerts of, writes and remembers."""
-    from pynomaly.application.spec.explain import explain
+def explain_flow(
+    flow: FlowFile,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILES",
+            help="Let the flow judge this file or glob; say what it will need (memory, checkpoints, processor time) "
+            "and how often it alerts.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in plain sentences what a flow reads, looks for, alerts of, writes and remembers.
+
+    With --on also what it would make of a history, by the engine of the live flow: alerts a day are those of its last
+    week.
+    """
+    from pynomaly.application.spec.explain import Explanation, explain
     from pynomaly.infrastructure.flow_file import load_flow
     from pynomaly.presentation.cli.result import print_json, print_text
 
-    explanation = explain(load_flow(flow, environment()))
+    spec = load_flow(flow, environment())
+    explanation, figures = explain(spec), dict[str, object]()
+    if on is not None:
+        topic, figures = _forecast(spec, on)
+        explanation = Explanation((*explanation.topics, topic))
     if as_json:
-        print_json({topic.title: list(topic.sentences) for topic in explanation.topics})
+        print_json({**{topic.title: list(topic.sentences) for topic in explanation.topics}, **figures})
     else:
         print_text(str(explanation))
+
+
+def _forecast(spec: FlowSpec, on: str) -> tuple[Topic, dict[str, object]]:
+    """Return what a history tells, in sentences and in figures."""
+    from pynomaly.evaluation.forecast import forecast, forecast_topic
+    from pynomaly.presentation.cli.forecast_json import as_document
+    from pynomaly.presentation.cli.patience import say_if_long
+    from pynomaly.presentation.cli.spec_argument import files_of, reading
+
+    with say_if_long(f"judging {on}"):
+        found = forecast(reading(spec, files_of(spec, on)))
+    return forecast_topic(found, spec, f"On {on}"), {"forecast": as_document(found, spec)}
 
 
 def print_schema() -> None:

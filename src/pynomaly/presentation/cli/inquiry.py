@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pynomaly.application.explanation import Explanation, Wanted, explain
+from pynomaly.application.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.application.spec.adhoc import Columns, adhoc_flow
 from pynomaly.application.spec.flow import FlowSpec
 from pynomaly.application.spec.record import NoTime
@@ -18,7 +19,6 @@ from pynomaly.infrastructure.flow_file import load_flow
 from pynomaly.infrastructure.kernels import KernelLibrary
 from pynomaly.presentation.cli.detect_input import file_source
 from pynomaly.presentation.cli.environment import environment
-from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.presentation.cli.patience import say_if_long
 from pynomaly.presentation.cli.writing import check_apart, input_files
 from pynomaly.presentation.explanation_picture import draw_explanation

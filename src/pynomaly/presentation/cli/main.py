@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import typer
 
 from pynomaly.presentation.cli.alerts import tail_alerts
+from pynomaly.presentation.cli.backtest import backtest
 from pynomaly.presentation.cli.dead_letters import list_letters, show_letter
 from pynomaly.presentation.cli.detect import detect
 from pynomaly.presentation.cli.detectors import list_detectors, show_detector
@@ -26,6 +27,7 @@ from pynomaly.presentation.cli.redrive import redrive_letters
 from pynomaly.presentation.cli.replay import replay_flow
 from pynomaly.presentation.cli.result import print_text, standard_output
 from pynomaly.presentation.cli.run import run_flow
+from pynomaly.presentation.cli.search import search
 from pynomaly.presentation.cli.state import back_up_state, restore_state, seal_state, show_state
 from pynomaly.presentation.cli.topics import create_topics
 from pynomaly.presentation.cli.version import show_version
@@ -65,6 +67,8 @@ def _program() -> typer.Typer:
     made.command("detect")(detect)
     made.command("explain")(explain_record)
     made.command("evaluate")(evaluate)
+    made.command("backtest")(backtest)
+    made.command("search")(search)
     made.add_typer(_alerts())
     made.add_typer(_flows())
     made.add_typer(_detectors())

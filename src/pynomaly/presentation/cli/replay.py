@@ -61,9 +61,9 @@ def replay_flow(
     Each partition ends where `limits.rejected` would stop the live flow; the exit status tells.
     With --json the counts are printed, and with --plot a picture is drawn; alerts then go to --output only.
     """
+    from pynomaly.application.kernel_loading import LOADING_KERNELS, load_kernels
     from pynomaly.bootstrap import services_of
     from pynomaly.infrastructure.flow_file import load_flow
-    from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
     from pynomaly.presentation.cli.patience import say_if_long
     from pynomaly.presentation.cli.replay_range import COLD_START, ReplayRange
     from pynomaly.presentation.cli.result import remarks

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 import pynomaly
+from pynomaly.application.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.application.repartition import BY_SERIES
 from pynomaly.application.spec.detect import AdaptedPartSpec, PyodPart
 from pynomaly.application.tally import Tally, Tee
@@ -17,7 +18,6 @@ from pynomaly.application.telemetry import Telemetry
 from pynomaly.bootstrap import Services
 from pynomaly.infrastructure.telemetry.tracing import batch_span, tracing_from
 from pynomaly.presentation.cli.environment import environment
-from pynomaly.presentation.cli.kernel_loading import LOADING_KERNELS, load_kernels
 from pynomaly.presentation.cli.patience import say_if_long
 from pynomaly.presentation.cli.run_report import RunReport
 from pynomaly.presentation.cli.silence import longest_silence_s
