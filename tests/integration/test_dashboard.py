@@ -27,7 +27,7 @@ import yaml
 from confluent_kafka import Producer
 
 from brokers.kafka_topics import KafkaTopics
-from pynomaly.infrastructure.telemetry.catalogue import CATALOGUE, PROCESS_METRICS, Metric
+from pynomaly.infrastructure.telemetry.catalogue import CATALOGUE, PROCESS_METRICS, SUPERVISOR_METRICS, Metric
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "overview.json"
@@ -95,7 +95,7 @@ def stored_names(metric: Metric) -> set[str]:
 
 # What needs no server.
 
-KNOWN = {name for metric in (*CATALOGUE, *PROCESS_METRICS) for name in stored_names(metric)}
+KNOWN = {name for metric in (*CATALOGUE, *SUPERVISOR_METRICS, *PROCESS_METRICS) for name in stored_names(metric)}
 
 
 @pytest.mark.parametrize("query", [*queries(), *marks(), *rules()], ids=lambda query: query.panel)

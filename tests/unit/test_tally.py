@@ -95,6 +95,7 @@ def test_a_tee_tells_all_everything() -> None:
     tee.lag_measured(_STREAM, 1)
     tee.records_skipped(_STREAM, 5)
     tee.input_answers(_STREAM, "silent")
+    tee.output_answers("alerts", "silent")
     tee.loss_foreseen(_STREAM, 60.0)
     tee.series_counted(_STREAM, 2)
     tee.checkpoint_written(_STREAM, 0.1, 3)
