@@ -1,4 +1,4 @@
-"""The calibrator against every past score weighed anew by its age."""
+"""The calibrator with coarse bins against every past score weighed anew by its age."""
 
 from __future__ import annotations
 
@@ -74,8 +74,11 @@ def _assert_severity(actual: float, past: NDArray[np.float64], score: float, opt
 
 @pytest.mark.parametrize(
     "options",
-    [CalibrationOptions(), CalibrationOptions(half_life=100.0, quantile=0.9, warm_up=20)],
-    ids=["default", "short"],
+    [
+        CalibrationOptions(resolution="coarse"),
+        CalibrationOptions(resolution="coarse", half_life=100.0, quantile=0.9, warm_up=20),
+    ],
+    ids=["long", "short"],
 )
 @pytest.mark.parametrize("kind", list(_SCORES))
 def test_equals_all_past_scores_weighed_by_age(kind: str, options: CalibrationOptions) -> None:

@@ -1,8 +1,8 @@
 """SPOT and DSPOT: scores to severities by the peaks of the scores over a threshold that is fixed at the warm-up.
 
-After Siffer, Fouque, Termier and Largouet, "Anomaly Detection in Streams with Extreme Value Theory" (KDD 2017), sections
-3.3 (the tail: a generalised Pareto distribution of the excesses), 4.3 (SPOT) and 4.4 (DSPOT, which sees each score less
-the mean of those before it). The threshold is a high quantile of the first scores; every score above it is a peak.
+After Siffer, Fouque, Termier and Largouet, "Anomaly Detection in Streams with Extreme Value Theory" (KDD 2017): the
+tail is a generalised Pareto distribution of the excesses; DSPOT sees each score less the mean of those before it.
+The threshold is a high quantile of the first scores; every score above it is a peak.
 
 It suits scores that keep their distribution (SPOT) or only change their level slowly (DSPOT). It fails where they
 change otherwise, because the threshold stays; the histogram of `pynomaly.domain.calibration` follows.
@@ -23,9 +23,8 @@ Deviations from the paper:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, inf, log10, nan
-from typing import Final
+from typing import Any, Final
 
 from pynomaly.domain.calibration import CalibrationOptions
 from pynomaly.domain.jit import Row, compiled
@@ -42,17 +41,17 @@ _LOG10_E = 0.4342944819032518
 
 
 def spot_layout(options: CalibrationOptions) -> Layout:
-    """Return the memory of SPOT: 2,096 bytes a series."""
+    """Return the memory of SPOT: 2,088 bytes a series."""
     return _layout(options, [])
 
 
 def dspot_layout(options: CalibrationOptions) -> Layout:
     """Return the memory of DSPOT: that of SPOT, 16 bytes and 8 for each score of the mean."""
-    ring = [("level_sum", "f8"), ("levels", "i8"), ("level", "f8", (options.drift_window,))]
+    ring: list[tuple[Any, ...]] = [("level_sum", "f8"), ("levels", "i8"), ("level", "f8", (options.drift_window,))]
     return _layout(options, ring)
 
 
-def _layout(options: CalibrationOptions, more: list[tuple[str, str] | tuple[str, str, tuple[int]]]) -> Layout:
+def _layout(options: CalibrationOptions, more: list[tuple[Any, ...]]) -> Layout:
     share = 1.0 - options.quantile
     first = min(max(options.warm_up, ceil(_FIRST_PEAKS / share)), int((PEAKS - 1) / share))
     state = zeros(
