@@ -31,7 +31,7 @@ _TIERS: Final = ("light", "standard", "deep")
 def main() -> int:
     """Measure what is asked for and print the page."""
     parser = argparse.ArgumentParser(prog="calibration", description="Measure false-alert rates; print a page.")
-    parser.add_argument("--series", type=int, default=40, help="series of each kind")
+    parser.add_argument("--series", type=int, default=24, help="series of each kind")
     parser.add_argument("--records", type=int, default=50_000, help="records of each, of which 10,000 are not counted")
     parser.add_argument("--detector", action="append", help="only this one; may be repeated")
     asked = parser.parse_args()

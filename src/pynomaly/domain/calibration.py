@@ -9,8 +9,9 @@ records, so that the first exceedances of a series do not explode.
 There are two resolutions. Measured rates of false alerts are in docs/calibration.md.
 
 * *fine*: bins of 0.5 % at first, which double up to 8 % where the scores need the range. Where the tail weighs more
-  than 12 records it is empirical as well, down to where it weighs 12, and Hill's estimator begins there: a light tail
-  is not a line in log space, but over one decade it nearly is. The prior is the estimate from the quantile on.
+  than 20 records it is empirical as well, down to where it weighs 20, and Hill's estimator begins there: a light tail
+  is not a line in log space, but over one decade it nearly is. The prior is the estimate from the quantile on;
+  no less than 0.4 of that is believed, or scores that crowd below a limit would make the next one a wonder.
 * *coarse*: bins of 8 %, and Hill's estimator from the quantile on. Severities of light-tailed scores are too low, which
   keeps a sum of many parts quiet; the alert levels of `auto` were chosen with it.
 
@@ -54,8 +55,9 @@ _SMALLEST = 1e-12  # added to a score, so that the logarithm of 0 exists
 _PRIOR_RECORDS = 3.0
 _PRIOR_EXCESS = 0.08  # mean log excess of the prior: about one bin
 #: Doublings of a new series, most records that the fitted tail begins with, least mean log excess.
-_RESOLUTIONS: Final = {"fine": (0, 12.0, 0.0), "coarse": (_WIDEST, inf, 0.02)}
+_RESOLUTIONS: Final = {"fine": (0, 20.0, 0.0), "coarse": (_WIDEST, inf, 0.02)}
 _CUT_OFF_RECORDS = 3.0  # weight in the highest bin from which the bins double
+_STEEPER = 0.4  # least mean log excess of the last records, as a share of that from the quantile on
 _CUT_OFF_BELOW = 0.1  # share in the lowest bin from which they do
 _RESCALE_AT = 1e6  # weight of the newest record at which all weights are divided by it
 _TOP = BINS - 1
@@ -147,7 +149,7 @@ def severity(state: Row, params: Row, position: float) -> float:
 def _tail_severity(state: Row, params: Row, position: float) -> float:
     """Continue the empirical tail from where it weighs `tail_records`, or from the quantile if it weighs less there."""
     first, tail, tail_log, at_first = state.threshold + 1, state.tail, state.tail_log, params.at_threshold
-    prior, least = _PRIOR_EXCESS, params.tail_records * state.weight
+    prior, steepest, least = _PRIOR_EXCESS, params.steepest, params.tail_records * state.weight
     if tail > least:
         first, tail, tail_log = _TOP + 1, 0.0, 0.0
         while tail < least and first > state.threshold + 1:
@@ -160,7 +162,8 @@ def _tail_severity(state: Row, params: Row, position: float) -> float:
             return max(-log10(above / state.total), params.at_threshold)
         at_first = max(-log10(tail / state.total), params.at_threshold)
         prior = _mean_excess(state, state.tail, state.tail_log, state.threshold + 1, _PRIOR_EXCESS)
-    mean_excess = max(_mean_excess(state, tail, tail_log, first, prior), params.steepest)
+        steepest = _STEEPER * prior
+    mean_excess = max(_mean_excess(state, tail, tail_log, first, prior), steepest)
     return at_first + (position - _lower_edge(state, first)) / mean_excess * _LOG10_E
 
 
