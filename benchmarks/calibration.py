@@ -110,10 +110,15 @@ What to expect beyond a factor of two, on which side, and why:
 * Below it: a score that is mostly 0 (`running_range`: most records are no record value) or has few values reaches a
   severity no more often than the score comes up. Where scores end at a hard edge (uniform values), the last 1 in
   10,000 lie within the noise of the detector's own scale.
-* Below it: a detector with long memory on slowly moving values has scores in episodes longer than the calibrator's
+* Below it: scores that crowd below an upper end. `cusum` and `page_hinkley` restart at a limit, which autocorrelation
+  takes them to; `bayesian_changepoint` knows no probability below 1e-12, which a third of the records of a series with
+  memory 0.9 have; the gaps that `cadence` sees here have a longest one.
+* Below it: a detector that looks at many records, or any on slowly moving values, has scores in episodes longer than the calibrator's
   half-life of 10,000 records holds many of: the highest of the last episodes are a cautious guide to the next one.
 * Above it: `shape_profile` and `joint_profile` have a gate: what scores as strange is hardly learned, so that long
-  anomalies stay visible. Their severities rank; they are not probabilities.
+  anomalies stay visible. Their severities rank; they are not probabilities, and where a score wanders slowly they may
+  as well lie far below.
+* Above it: `dspot` on a walk, whose mean of 200 scores follows too late.
 * `adaptive_jump` is left out: it has evidence and alert levels of its own, no severities.
 
 ## Severities of every native detector
@@ -121,8 +126,9 @@ What to expect beyond a factor of two, on which side, and why:
 _EVIDENCE_TEXT: Final = """
 ## Evidence of `auto`
 
-Records in 10,000 whose common evidence reaches a threshold, before the alert policy, which lets one in a row alert.
-Its parts have coarse calibrations: see `resolution` in [the flow reference](flow-reference.md).
+Records in 10,000 whose common evidence reaches a threshold, before the alert policy, which lets few of a row alert.
+Tier `deep` is `standard` and `shape`, which alerts by itself and adds nothing here. The parts have coarse calibrations:
+see `resolution` in [the flow reference](flow-reference.md).
 """
 
 if __name__ == "__main__":
