@@ -113,8 +113,8 @@ What to expect beyond a factor of two, on which side, and why:
 * Below it: scores that crowd below an upper end. `cusum` and `page_hinkley` restart at a limit, which autocorrelation
   takes them to; `bayesian_changepoint` knows no probability below 1e-12, which a third of the records of a series with
   memory 0.9 have; the gaps that `cadence` sees here have a longest one.
-* Below it: a detector that looks at many records, or any on slowly moving values, has scores in episodes longer than the calibrator's
-  half-life of 10,000 records holds many of: the highest of the last episodes are a cautious guide to the next one.
+* Below it: a detector that looks at many records, or any on slowly moving values, has long episodes of scores, of which
+  the calibrator's half-life of 10,000 records holds few: the highest of the last ones are a cautious guide to the next.
 * Above it: `shape_profile` and `joint_profile` have a gate: what scores as strange is hardly learned, so that long
   anomalies stay visible. Their severities rank; they are not probabilities, and where a score wanders slowly they may
   as well lie far below.
