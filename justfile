@@ -58,6 +58,11 @@ quality *arguments:
     {{ bin }}/python benchmarks/quality.py {{ arguments }} > docs/quality.md.new
     mv docs/quality.md.new docs/quality.md
 
+# Measure false-alert rates of every detector, and write their page.
+calibration *arguments:
+    {{ bin }}/python benchmarks/calibration.py {{ arguments }} > docs/calibration.md.new
+    mv docs/calibration.md.new docs/calibration.md
+
 # Random faults under traffic for minutes (30), reproducible by seed.
 soak *arguments:
     cd tests && {{ absolute_path(bin) }}/python -m soak {{ arguments }}

@@ -1,4 +1,4 @@
-"""The calibrator against every past score weighed anew by its age."""
+"""The calibrator with coarse bins against every past score weighed anew by its age."""
 
 from __future__ import annotations
 
@@ -74,8 +74,11 @@ def _assert_severity(actual: float, past: NDArray[np.float64], score: float, opt
 
 @pytest.mark.parametrize(
     "options",
-    [CalibrationOptions(), CalibrationOptions(half_life=100.0, quantile=0.9, warm_up=20)],
-    ids=["default", "short"],
+    [
+        CalibrationOptions(resolution="coarse"),
+        CalibrationOptions(resolution="coarse", half_life=100.0, quantile=0.9, warm_up=20),
+    ],
+    ids=["long", "short"],
 )
 @pytest.mark.parametrize("kind", list(_SCORES))
 def test_equals_all_past_scores_weighed_by_age(kind: str, options: CalibrationOptions) -> None:
@@ -89,3 +92,39 @@ def test_equals_all_past_scores_weighed_by_age(kind: str, options: CalibrationOp
             for next_score in (score, float(anywhere[i])):
                 _assert_severity(severity(state, params, position_of(next_score)), past, next_score, options)
         learn_score(state, params, position_of(score), 0.0)
+
+
+def _plain_fine_severity(past: NDArray[np.float64], position: float) -> float:
+    """Return the same without bins: empirical down to the 20th newest-weighted score, then Hill's estimator."""
+    options = CalibrationOptions()
+    order = np.argsort(-past)
+    weights, logs = 0.5 ** (np.arange(len(past), 0, -1) / options.half_life)[order], past[order]
+    tails = np.cumsum(weights)
+    rank = int(np.searchsorted(-logs, -position))
+    if rank > 0 and tails[rank - 1] >= 20.0:
+        return -log10(tails[rank - 1] / tails[-1])
+
+    def mean_excess(share: float, prior: float) -> tuple[float, float, float]:
+        count = int(np.searchsorted(tails, share)) + 1
+        threshold = logs[count]
+        excess = float((weights[:count] * (logs[:count] - threshold)).sum())
+        return (excess + 3 * prior) / (tails[count - 1] + 3), threshold, tails[count - 1] / tails[-1]
+
+    wide, _, _ = mean_excess(0.01 * tails[-1], 0.08)
+    narrow, threshold, share = mean_excess(20.0, wide)
+    return -log10(share) + (position - threshold) / max(narrow, 0.4 * wide) * log10(e)
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy", "uniform"])
+def test_fine_bins_come_close_to_no_bins(kind: str) -> None:
+    """From the nineties of the scores on, severities of fine bins are those of the scores themselves, but for a bin."""
+    rng = np.random.default_rng(33)
+    scores = {"normal": abs(rng.normal(size=8_000)), "heavy": rng.pareto(2.0, 8_000), "uniform": 1 + rng.random(8_000)}
+    past = np.log(scores[kind] + 1e-12)
+    layout = calibrator_layout(CalibrationOptions())
+    for position in past.tolist():
+        learn_score(layout.initial[0], layout.params[0], position, 0.0)
+    for asked in (*np.quantile(past, [0.92, 0.96, 0.985, 0.995, 0.999]), past.max(), past.max() + 0.05):
+        found = severity(layout.initial[0], layout.params[0], float(asked))
+        plain = _plain_fine_severity(past, float(asked))
+        assert min(found, 6.0) == pytest.approx(min(plain, 6.0), abs=0.15)  # beyond 6 nothing counts

@@ -1,29 +1,42 @@
 """Scores to severities: how rare a score is in the series' own past.
 
 One calibrator for every detector, so that a severity means the same everywhere. It keeps an exponentially decayed
-histogram of log(score): 256 bins of ratio 1.08, at first from e^-14 to e^5.7, 1 KB as float32. Below the quantile
-``q`` the tail probability is the empirical mass above the score; above it an exponential tail in log space continues
-it, whose mean log excess is Hill's estimator (Hill 1975, "A simple general approach to inference about the tail of a
-distribution", eq. 2) with a prior worth three records, so that the first exceedances of a series do not explode.
+histogram of log(score) in 256 bins, 1 KB as float32. Below the quantile ``q`` the tail probability is the empirical
+mass above the score; above it an exponential tail in log space continues it, whose mean log excess is Hill's estimator
+(Hill 1975, "A simple general approach to inference about the tail of a distribution", eq. 2) with a prior worth three
+records, so that the first exceedances of a series do not explode.
 
-Detectors differ in scale, so the bins follow the scores, on one grid for all series:
+There are two resolutions. Measured rates of false alerts are in docs/calibration.md.
 
-* A score in the highest bin or beyond, while the quantile is within a factor of 12 of it, moves the bins up, until
-  the score is in the middle or a quarter of the weight would have been gathered in the lowest bin.
-* A score below the bins, while the lowest one holds more than half of the weight, moves them back down, by no more
-  than they have gone up: the first scores were absurd. What was in the lowest bin goes where this score is.
+* *fine*: bins of 0.5 % at first, which double up to 8 % where the scores need the range. Where the tail weighs more
+  than 20 records it is empirical as well, down to where it weighs 20, and Hill's estimator begins there: a light tail
+  is not a line in log space, but over one decade it nearly is. The prior is the estimate from the quantile on;
+  no less than 0.4 of that is believed, or scores that crowd below a limit would make the next one a wonder.
+* *coarse*: bins of 8 %, and Hill's estimator from the quantile on. Severities of light-tailed scores are too low, which
+  keeps a sum of many parts quiet; the alert levels of `auto` were chosen with it.
+
+Detectors differ in scale, so the bins follow the scores, on one grid for all series with bins as wide:
+
+* A score in the highest bin or beyond, while the quantile is within 32 bins of it, moves the bins up, until the score
+  is in the middle or a quarter of the weight would have been gathered in the lowest bin.
+* Such a score, while three records' weight is in the highest bin, doubles the bins instead if they may.
+* A score below the bins, while the lowest one holds more than a tenth of the weight, doubles the bins if they may. If
+  not, while it holds more than half, they move back down, by no more than they have gone up: the first scores were
+  absurd. What was in the lowest bin goes where this score is.
 * Any other score beyond the bins counts in the bin at that end. Scores below e^-14 (8e-7) are so all the same. If
   more than the tail's share is in the highest bin all the same, severities end at that of the quantile.
 
-The mass above the quantile and its log sum are carried along, so a record costs O(1) above the quantile and, below
-it, one pass over the bins between the score and the quantile. They are rebuilt from the bins only when the weights
-are rescaled, which happens at record counts fixed by the half-life; a restored state goes on with the saved sums.
+The mass above the quantile and its log sum are carried along, so a record costs O(1) above the quantile (with fine
+bins a pass over those of the last records) and, below it, one pass over the bins between the score and the quantile.
+They are rebuilt from the bins only when these move or the weights are rescaled, which happens at record counts fixed
+by the half-life; a restored state goes on with the saved sums.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, log, log10, nan
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,18 +47,23 @@ from pynomaly.domain.option import Options, option
 from pynomaly.domain.prefetch import prefetch
 
 BINS = 256
-_LOG_PER_BIN = log(1.08)
+_WIDEST = 4  # doublings of the bins at the end: their ratio is 1.08 then
+_LOG_PER_BIN = log(1.08) / 2**_WIDEST
 _BINS_PER_LOG = 1.0 / _LOG_PER_BIN
 _LOWEST_LOG = -14.0
 _SMALLEST = 1e-12  # added to a score, so that the logarithm of 0 exists
 _PRIOR_RECORDS = 3.0
 _PRIOR_EXCESS = 0.08  # mean log excess of the prior: about one bin
-_STEEPEST = 0.02  # least mean log excess
+#: Doublings of a new series, most records that the fitted tail begins with, least mean log excess.
+_RESOLUTIONS: Final = {"fine": (0, 20.0, 0.0), "coarse": (_WIDEST, inf, 0.02)}
+_CUT_OFF_RECORDS = 3.0  # weight in the highest bin from which the bins double
+_STEEPER = 0.4  # least mean log excess of the last records, as a share of that from the quantile on
+_CUT_OFF_BELOW = 0.1  # share in the lowest bin from which they do
 _RESCALE_AT = 1e6  # weight of the newest record at which all weights are divided by it
 _TOP = BINS - 1
 _HIGHEST_THRESHOLD = _TOP - 32  # from here on a score in the highest bin moves the bins
 _MIDDLE_BIN = BINS // 2
-_ANYWHERE = 1 << 20  # more bins than there are between any two scores
+_ANYWHERE = 1 << 22  # more bins than there are between any two scores
 _LOG10_E = 0.4342944819032518
 _STATE = np.dtype(
     [
@@ -54,7 +72,8 @@ _STATE = np.dtype(
         ("tail_log", "f8"),  # the same, times the middle of each bin in log space
         ("weight", "f8"),  # weight of the next score
         ("count", "i8"),  # scores learned
-        ("threshold", "i4"),  # highest bin below the tail
+        ("threshold", "i2"),  # highest bin below the tail
+        ("doublings", "i2"),  # how often the width of a bin has doubled
         ("shift", "i4"),  # bins by which all of them have moved up
         ("mass", "f4", (BINS,)),  # weight by bin
     ],
@@ -67,12 +86,25 @@ _FIRST_BIN = _STATE.itemsize - 4 * BINS  # offset of the bins in a row
 class CalibrationOptions(Options):
     """How a part's scores become severities."""
 
+    method: Literal["histogram", "spot", "dspot"] = option(
+        "histogram",
+        "histogram: follows the scores; spot: a generalised Pareto tail over a threshold that the warm-up fixes; "
+        "dspot: the same of a score less the mean of those before it",
+        choices=("histogram", "spot", "dspot"),
+    )
     # Beyond 5e6 a bin would reach the 2^24 weights of the newest record at which float32 no longer counts.
     half_life: float = option(10_000.0, "records after which a score counts half", low=100.0, high=5e6)
     quantile: float = option(0.99, "share of the scores below the fitted tail", low=0.5, high=0.9999)
     warm_up: int = option(150, "scores of a series before its first severity", low=1, high=10_000_000)
+    resolution: Literal["fine", "coarse"] = option(
+        "fine",
+        "fine: bins of 2 % or as the scores need, and a tail from the last 40 records, for true rates of false alerts; "
+        "coarse: bins of 8 % and a tail from the quantile, which is cautious where scores have light tails",
+        choices=("fine", "coarse"),
+    )
     gate: float | None = option(None, "severity above which a score is hardly learned", low=0.1, high=1e6)
-    gated: float = option(0.01, "weight with which it is learned", low=0.0, high=1.0)
+    gated: float = option(0.01, "weight with which it is learned; with spot and dspot it is not", low=0.0, high=1.0)
+    drift_window: int = option(200, "scores before one whose mean dspot takes from it", low=1, high=10_000)
 
 
 def calibrator_layout(options: CalibrationOptions) -> Layout:
@@ -80,10 +112,14 @@ def calibrator_layout(options: CalibrationOptions) -> Layout:
     initial: NDArray[np.void] = np.zeros(1, _STATE)
     initial["weight"] = 1.0
     initial["threshold"] = BINS - 1
+    doublings, tail_records, steepest = _RESOLUTIONS[options.resolution]
+    initial["doublings"] = doublings
     params = row(
         growth=0.5 ** (-1.0 / options.half_life),
         tail_share=1.0 - options.quantile,
         at_threshold=-log10(1.0 - options.quantile),
+        tail_records=tail_records,
+        steepest=steepest,
         warm_up=options.warm_up,
         gate=inf if options.gate is None else options.gate,
         gated=options.gated,
@@ -102,16 +138,57 @@ def severity(state: Row, params: Row, position: float) -> float:
     """Return -log10 P(S >= score) as the scores learned so far show it; NaN while unknown."""
     if state.count < params.warm_up or position != position:  # noqa: PLR0124 - NaN, in compiled code
         return nan
-    threshold = (state.shift + state.threshold + 1) * _LOG_PER_BIN + _LOWEST_LOG
-    if position > threshold and state.threshold < _TOP:
-        excess = state.tail_log - state.tail * threshold + state.weight * _PRIOR_RECORDS * _PRIOR_EXCESS
-        mean_excess = max(excess / (state.tail + state.weight * _PRIOR_RECORDS), _STEEPEST)
-        return params.at_threshold + (position - threshold) / mean_excess * _LOG10_E
-    lowest = min(max(_place(position) - state.shift, 0), _TOP)
-    above = state.tail + 0.5 * state.mass[lowest]
-    for index in range(lowest + 1, state.threshold + 1):
-        above += state.mass[index]
+    if position > _lower_edge(state, state.threshold + 1) and state.threshold < _TOP:
+        return _tail_severity(state, params, position)
+    lowest = min(max(_place(state, position) - state.shift, 0), _TOP)
+    above = state.tail + 0.5 * state.mass[lowest] + _sum_between(state, lowest + 1, state.threshold + 1)
     return abs(log10(min(max(above / state.total, params.tail_share), 1.0)))  # abs: for 1 this is no -0.0
+
+
+@compiled
+def _tail_severity(state: Row, params: Row, position: float) -> float:
+    """Continue the empirical tail from where it weighs `tail_records`, or from the quantile if it weighs less there."""
+    first, tail, tail_log, at_first = state.threshold + 1, state.tail, state.tail_log, params.at_threshold
+    prior, steepest, least = _PRIOR_EXCESS, params.steepest, params.tail_records * state.weight
+    if tail > least:
+        first, tail, tail_log = _TOP + 1, 0.0, 0.0
+        while tail < least and first > state.threshold + 1:
+            first -= 1
+            tail += state.mass[first]
+            tail_log += state.mass[first] * _middle(state, first)
+        own = _place(state, position) - state.shift
+        if own < first:
+            above = tail + 0.5 * state.mass[own] + _sum_between(state, own + 1, first)
+            return max(-log10(above / state.total), params.at_threshold)
+        at_first = max(-log10(tail / state.total), params.at_threshold)
+        prior = _mean_excess(state, state.tail, state.tail_log, state.threshold + 1, _PRIOR_EXCESS)
+        steepest = _STEEPER * prior
+    mean_excess = max(_mean_excess(state, tail, tail_log, first, prior), steepest)
+    return at_first + (position - _lower_edge(state, first)) / mean_excess * _LOG10_E
+
+
+@compiled
+def _mean_excess(state: Row, tail: float, tail_log: float, first: int, prior: float) -> float:
+    """Return Hill's estimator of the bins from ``first`` on, with the prior."""
+    prior_weight = state.weight * _PRIOR_RECORDS
+    return (tail_log - tail * _lower_edge(state, first) + prior_weight * prior) / (tail + prior_weight)
+
+
+@compiled
+def _sum_between(state: Row, first: int, end: int) -> float:
+    """Sum bins in four chains, so that an addition need not wait for the one before."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    index = first
+    while index + 3 < end:
+        a += state.mass[index]
+        b += state.mass[index + 1]
+        c += state.mass[index + 2]
+        d += state.mass[index + 3]
+        index += 4
+    while index < end:
+        a += state.mass[index]
+        index += 1
+    return (a + b) + (c + d)
 
 
 @compiled
@@ -123,9 +200,10 @@ def learn_score(state: Row, params: Row, position: float, severity: float) -> No
     """
     if position != position:  # noqa: PLR0124 - NaN, in compiled code
         return
-    index = _place(position) - state.shift
+    index = _place(state, position) - state.shift
     if index < 0 or index >= _TOP:
-        index = _follow(state, index)
+        _follow(state, index)
+        index = min(max(_place(state, position) - state.shift, 0), _TOP)
     before = state.mass[index]
     share = params.gated if severity > params.gate else 1.0
     state.mass[index] = np.float32(before + share * state.weight)
@@ -154,14 +232,19 @@ def prefetch_bins(calibrators: NDArray[np.void], slot: int) -> None:
 
 
 @compiled
-def _place(position: float) -> int:
-    """Return the bin on the grid of all series: the calibrator's own one as long as its bins have not moved."""
-    return int((position - _LOWEST_LOG) * _BINS_PER_LOG)
+def _place(state: Row, position: float) -> int:
+    """Return the bin on the grid of all series whose bins are as wide."""
+    return int((position - _LOWEST_LOG) * _BINS_PER_LOG) >> state.doublings
+
+
+@compiled
+def _lower_edge(state: Row, index: int) -> float:
+    return (state.shift + index) * (_LOG_PER_BIN * (1 << state.doublings)) + _LOWEST_LOG
 
 
 @compiled
 def _middle(state: Row, index: int) -> float:
-    return (state.shift + index + 0.5) * _LOG_PER_BIN + _LOWEST_LOG
+    return (state.shift + index + 0.5) * (_LOG_PER_BIN * (1 << state.doublings)) + _LOWEST_LOG
 
 
 @compiled
@@ -200,18 +283,23 @@ def _sum_bins(state: Row) -> None:
 
 
 @compiled
-def _follow(state: Row, index: int) -> int:
-    """Move the bins by the rules above for a score at their ends or beyond; return its bin."""
-    if index >= _TOP and state.threshold >= _HIGHEST_THRESHOLD:
-        by = min(index - _MIDDLE_BIN, _spare_bins(state))
-        if by > 0:
-            index -= by
-            _move_bins(state, by, 0)
-    elif 0 > index >= -state.shift and 2.0 * state.mass[0] > state.total:
+def _follow(state: Row, index: int) -> None:
+    """Move or widen the bins by the rules above for a score at their ends or beyond."""
+    if index >= _TOP:
+        if state.threshold >= _HIGHEST_THRESHOLD:
+            by = min(index - _MIDDLE_BIN, _spare_bins(state))
+            if by > 0:
+                _regrid(state, state.doublings, state.shift + by, 0)
+                return
+        if state.doublings < _WIDEST and state.mass[_TOP] >= _CUT_OFF_RECORDS * state.weight:
+            _regrid(state, state.doublings + 1, state.shift >> 1, 0)
+    elif 0 > index >= -state.shift:
         by = max(index - _MIDDLE_BIN, -state.shift)
-        index -= by
-        _move_bins(state, by, index)
-    return min(max(index, 0), _TOP)
+        if state.doublings < _WIDEST and state.mass[0] > _CUT_OFF_BELOW * state.total:
+            shift = max(state.shift - BINS, 0) >> 1
+            _regrid(state, state.doublings + 1, shift, max(((state.shift + index) >> 1) - shift, 0))
+        elif 2.0 * state.mass[0] > state.total:
+            _regrid(state, state.doublings, state.shift + by, index - by)
 
 
 @compiled
@@ -230,14 +318,16 @@ def _spare_bins(state: Row) -> int:
 
 
 @compiled
-def _move_bins(state: Row, by: int, lowest_to: int) -> None:
-    """Move the bins up (down where ``by`` is negative); what was in the lowest one goes to ``lowest_to``."""
+def _regrid(state: Row, doublings: int, shift: int, lowest_to: int) -> None:
+    """Put the weights into bins as wide and as high as told; what was in the lowest one goes to ``lowest_to``."""
     mass = np.zeros(BINS, np.float32)
     mass[lowest_to] = state.mass[0]
     for index in range(1, BINS):
-        mass[min(max(index - by, 0), _TOP)] += state.mass[index]
+        place = ((state.shift + index) >> (doublings - state.doublings)) - shift
+        mass[min(max(place, 0), _TOP)] += state.mass[index]
     for index in range(BINS):
         state.mass[index] = mass[index]
-    state.shift += by
+    state.shift = shift
+    state.doublings = doublings
     state.threshold = _TOP
     _sum_bins(state)

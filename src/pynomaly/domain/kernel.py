@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from textwrap import indent
 
+from pynomaly.domain.calibrator import CALIBRATORS, Calibrator
 from pynomaly.domain.detectors.seam import Detector
 from pynomaly.domain.jit import source_of
 from pynomaly.domain.outcome import Reason
@@ -115,10 +116,11 @@ def render(plan: ScoringPlan) -> str:
     indices = part_indices(plan)
     parts = list(enumerate(zip(plan.parts, indices, strict=True)))
     imports = "".join(_imports(k, part) for k, (part, _) in parts)
+    imports += "".join(_calibrator_imports(plan))
     begin = _indented(_begin_lines(plan))
     score = "".join(_indented(_score_lines(k, part, index)) for k, (part, index) in parts)
-    learn = "".join(_indented(_learn_lines(k, index)) for k, (_, index) in parts)
-    prefetch = _indented(_prefetch_lines(indices))
+    learn = "".join(_indented(_learn_lines(k, part, index)) for k, (part, index) in parts)
+    prefetch = _indented(_prefetch_lines(plan, indices))
     judge = _UNKNOWN + "".join(_indented(_judge_lines(channel)) for channel in range(len(plan.channels)))
     judge += _indented(_ranking_lines(len(plan.channels)))
     aside = _indented(_set_aside_lines(indices))
@@ -140,7 +142,16 @@ def _imports(k: int, part: Part) -> str:
     return "".join(lines)
 
 
-def _prefetch_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
+def _calibrator_imports(plan: ScoringPlan) -> Iterator[str]:
+    """Import the functions of every calibrator but the one that the head imports."""
+    for method in sorted({part.calibration.method for part in plan.parts if part.is_calibrated} - {"histogram"}):
+        calibrator = CALIBRATORS[method]
+        for function in (calibrator.learn, calibrator.severity):
+            module, name = source_of(function)
+            yield f"from {module} import {name}\n"
+
+
+def _prefetch_lines(plan: ScoringPlan, indices: tuple[PartIndex, ...]) -> Iterator[str]:
     """Ask for the rows of the records ahead."""
     yield f"far = slot[min(i + {_FAR}, last)]"
     yield "prefetch(series, far, 0)"
@@ -148,9 +159,11 @@ def _prefetch_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
     calibrators = [index.calibrator for index in indices if index.calibrator is not None]
     yield from (f"prefetch(states[{number}], far, 0)" for number in states)
     yield from (f"prefetch(calibrators[{number}], far, 0)" for number in calibrators)
-    if calibrators:
+    pairs = zip(plan.parts, indices, strict=True)
+    binned = [index.calibrator for part, index in pairs if index.calibrator is not None and _calibrator(part).has_bins]
+    if binned:
         yield f"near = slot[min(i + {_NEAR}, last)]"
-        yield from (f"prefetch_bins(calibrators[{number}], near)" for number in calibrators)
+        yield from (f"prefetch_bins(calibrators[{number}], near)" for number in binned)
 
 
 def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
@@ -160,7 +173,8 @@ def _score_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
         yield f"v{k} = a{k}"
     else:
         yield f"p{k} = position_of(a{k})"
-        yield f"v{k} = severity(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k})"
+        _, severity = source_of(_calibrator(part).severity)
+        yield f"v{k} = {severity}(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k})"
     yield f"scores[i, {k}] = a{k}"
     yield f"severities[i, {k}] = v{k}"
     yield f"if not isnan(v{k}):"
@@ -242,7 +256,7 @@ def _set_aside_lines(indices: tuple[PartIndex, ...]) -> Iterator[str]:
             yield f"    contributions[i, {k}] = 0.0"
 
 
-def _learn_lines(k: int, index: PartIndex) -> Iterator[str]:
+def _learn_lines(k: int, part: Part, index: PartIndex) -> Iterator[str]:
     if index.state is not None and index.facet == 0:
         call = f"learn_{k}(states[{index.state}][j], params[{index.state}][0], x{k}, t)"
         if index.guard is None:
@@ -251,7 +265,8 @@ def _learn_lines(k: int, index: PartIndex) -> Iterator[str]:
             yield f"if may_learn(one, {index.guard}, part_rules[{k}][0], v{k}):"
             yield f"    {call}"
     if index.calibrator is not None:
-        yield f"learn_score(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k}, v{k})"
+        _, learn = source_of(_calibrator(part).learn)
+        yield f"{learn}(calibrators[{index.calibrator}][j], calibration[{index.calibrator}][0], p{k}, v{k})"
 
 
 def _expected_lines(plan: ScoringPlan) -> Iterator[str]:
@@ -270,6 +285,10 @@ def _input(part: Part, index: PartIndex) -> str:
 
 def _expect_call(k: int, index: PartIndex) -> str:
     return f"expect_{k}(states[{index.state}][j], params[{index.state}][0], x{k}, t)"
+
+
+def _calibrator(part: Part) -> Calibrator:
+    return CALIBRATORS[part.calibration.method]
 
 
 def _detector(part: Part) -> Detector | None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pynomaly.domain.calibration import calibrator_layout
+from pynomaly.domain.calibrator import layout_of
 from pynomaly.domain.decision import series_dtype
 from pynomaly.domain.error import StateError
 from pynomaly.domain.kernel import PartIndex, part_indices
@@ -208,7 +208,7 @@ def _layouts(plan: ScoringPlan, indices: tuple[PartIndex, ...]) -> dict[str, Lay
         if part.facet == 0 and isinstance(part.source, NativeSource):
             layouts[f"state.{part.name}"] = part.source.detector.layout(part.source.options, len(part.fields))
         if index.calibrator is not None:
-            layouts[f"calibrator.{part.name}"] = calibrator_layout(part.calibration)
+            layouts[f"calibrator.{part.name}"] = layout_of(part.calibration)
     return layouts
 
 

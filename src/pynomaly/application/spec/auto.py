@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from pynomaly.application.spec.detect import PartSpec
 from pynomaly.application.spec.native import NATIVE_PARTS
-from pynomaly.application.spec.option import option_key, to_options
-from pynomaly.domain.detectors.auto import AlertDefaults, AutoOptions, Member, alert_defaults, members
+from pynomaly.application.spec.option import from_options, option_key, to_options
+from pynomaly.domain.calibration import CalibrationOptions
+from pynomaly.domain.detectors.auto import CALIBRATION, AlertDefaults, AutoOptions, Member, alert_defaults, members
 
 _OF_ITS_PARTS = "name its parts as entries of their own, to set it for one of them"
 
@@ -21,6 +22,8 @@ class AutoPart(PartSpec):  # noqa: D101 - what it is stands with its options
     absent: ClassVar = dict.fromkeys(("guard", "direction", "minimum_absolute", "minimum_relative"), _OF_ITS_PARTS)
 
     detector: Literal["auto"] = Field("auto", description="Which detector.")
+    calibration: Annotated[CalibrationOptions, from_options(CalibrationOptions, CALIBRATION)] = CALIBRATION
+    """How its parts' scores become severities."""
     tier: Literal["light", "standard", "deep"] = option_key(AutoOptions, "tier")
     preset: Literal["general", "kpi"] = option_key(AutoOptions, "preset")
     horizon: int = option_key(AutoOptions, "horizon")
@@ -46,8 +49,8 @@ class AutoPart(PartSpec):  # noqa: D101 - what it is stands with its options
 
     def _part(self, member: Member) -> PartSpec:
         section = NATIVE_PARTS[member.detector.name]
-        is_given = "calibration" in self.model_fields_set and member.detector.scale == "raw"
-        calibration = {"calibration": self.calibration} if is_given else {}
+        chosen = self.calibration if "calibration" in self.model_fields_set else member.calibration
+        calibration = {"calibration": chosen} if member.detector.scale == "raw" else {}
         return section.model_validate(
             {
                 "detector": member.detector.name,

@@ -21,7 +21,7 @@ from pynomaly.application.spec.detect import (
     RiverPart,
     StepSpec,
 )
-from pynomaly.domain.calibration import calibrator_layout
+from pynomaly.domain.calibrator import layout_of
 from pynomaly.domain.option import Options
 
 _MOST_NAMED: Final = 8
@@ -56,7 +56,7 @@ def bytes_of_part(part: PlacedPart) -> int:
     spec, size = part.spec, 0
     if isinstance(spec, NativePart):
         size = spec.native.layout(spec.options, len(part.fields)).bytes_per_series
-    return size + calibrator_layout(spec.calibration).bytes_per_series if _is_calibrated(spec) else size
+    return size + layout_of(spec.calibration).bytes_per_series if _is_calibrated(spec) else size
 
 
 def named(names: tuple[str, ...]) -> str:

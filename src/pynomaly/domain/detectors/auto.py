@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pynomaly.domain.calibration import CalibrationOptions, calibrator_layout
@@ -67,6 +67,11 @@ class Member:
     detector: Detector
     options: Options
 
+    @property
+    def calibration(self) -> CalibrationOptions:
+        """How its scores become severities where nobody says otherwise: the alert levels were chosen with this."""
+        return replace(self.detector.calibration, resolution=CALIBRATION.resolution)
+
 
 @dataclass(frozen=True, slots=True)
 class AlertDefaults:
@@ -77,6 +82,7 @@ class AlertDefaults:
 
 
 NAME: Final = "auto"
+CALIBRATION: Final = CalibrationOptions(resolution="coarse")
 _MOST_FIELDS_APART: Final = 3
 _JOINT_HORIZON: Final = {"light": 256, "standard": 1_000, "deep": 2_000}
 

@@ -254,6 +254,6 @@ JOINT_PROFILE = Detector(
     learn,
     takes_vector=True,
     facets=(*(f"window_{window}" for window in _WINDOWS), "farthest", "level"),
-    calibration=CalibrationOptions(warm_up=250, gate=2.0),
+    calibration=CalibrationOptions(warm_up=250, resolution="coarse", gate=2.0),
     channel=Channel(policy=_POLICY, weight=0.4, ranked=2.5),
 )

@@ -301,6 +301,6 @@ SHAPE_PROFILE = Detector(
     score,
     learn,
     facets=("short", "half", "period", "pattern", "forecast"),
-    calibration=CalibrationOptions(gate=2.0),
+    calibration=CalibrationOptions(resolution="coarse", gate=2.0),
     channel=Channel(policy=AlertPolicyOptions(sampling_slope=5.0), weight=0.1, ranked=20.0),
 )
