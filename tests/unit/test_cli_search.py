@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
+from pynomaly.application.quality.objective import Objective
 from pynomaly.presentation.cli.main import main
+from pynomaly.presentation.cli.search import ObjectiveName
 
 _ROWS = 900
 _SPIKES = (150, 320, 480, 620, 800)
@@ -130,3 +132,8 @@ def test_what_cannot_be_searched(
     monkeypatch.chdir(tmp_path)
     assert main(["search", str(flow), "--labels", "column:odd", *arguments]) != 0
     assert complaint in capsys.readouterr().err
+
+
+def test_every_objective_has_a_name() -> None:
+    """The command knows the words of all objectives without loading them for its help."""
+    assert [name.value for name in ObjectiveName] == [objective.value for objective in Objective]

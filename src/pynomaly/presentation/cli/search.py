@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pynomaly.application.quality.objective import Objective
 from pynomaly.presentation.cli.detect import TimeFormat, levels_of_options
 from pynomaly.presentation.cli.history_options import (
     CorpusOption,
@@ -20,6 +20,14 @@ from pynomaly.presentation.cli.history_options import (
     Values,
 )
 from pynomaly.presentation.cli.parameter import AsJson
+
+
+class ObjectiveName(StrEnum):
+    """What to make large."""
+
+    F1 = "f1"
+    NAB = "nab"
+    VUS_PR = "vus-pr"
 
 
 def search(
@@ -47,12 +55,12 @@ def search(
     time_format: TimeFormatOption = TimeFormat.ISO8601,
     series: SeriesColumns = None,
     objective: Annotated[
-        Objective,
+        ObjectiveName,
         typer.Option(
             metavar="f1|nab|vus-pr",
             help="What to make large: F1 of ranges at the alert levels, NAB's standard score, or VUS-PR.",
         ),
-    ] = Objective.F1,
+    ] = ObjectiveName.F1,
     choose_threshold: Annotated[
         bool,
         typer.Option("--choose-threshold", help="Choose the lowest alert level too, on each trial's evidence."),
@@ -75,6 +83,7 @@ def search(
     parts, and with --corpus each half of the series under what was best on the other half, each group under what was
     best on all others. These are the figures to expect.
     """
+    from pynomaly.application.quality.objective import Objective
     from pynomaly.application.spec.adhoc import Columns
     from pynomaly.application.spec.variation import variation
     from pynomaly.presentation.cli.search_report import print_search
@@ -83,7 +92,7 @@ def search(
 
     columns = Columns(tuple(value or ()), time, time_format.value, tuple(series or ()))
     reading = Reading(on, columns, levels_of_options(level))
-    asked = Search(tuple(map(variation, vary)), objective, trials, seed, choose_threshold, jobs)
+    asked = Search(tuple(map(variation, vary)), Objective(objective.value), trials, seed, choose_threshold, jobs)
     subject = specs_of([spec])[0]
     if corpus is None:
         found = search_input(subject, reading, labels, folds, asked)
