@@ -120,13 +120,32 @@ def test_the_fingerprint_is_that_of_its_parts() -> None:
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_memory_is_told_as_it_is() -> None:
-    """The explanation counts what scoring takes: parts, calibrators, channels, the sampling interval."""
-    flow = parse_flow(with_(detectors=["auto"], record=_ONE_FIELD))
+@pytest.mark.parametrize(
+    ("entry", "record", "most"),
+    [
+        ("auto", _ONE_FIELD, 35_000),
+        ({"detector": "auto", "tier": "deep"}, _ONE_FIELD, 100_000),
+        ("auto", _FOUR_FIELDS, 50_000),
+        ("shape_profile", _ONE_FIELD, 80_000),
+    ],
+)
+def test_memory_is_told_as_it_is(entry: object, record: dict[str, Any], most: int) -> None:
+    """The explanation counts what scoring takes: parts, calibrators, channels, the sampling interval; a state once."""
+    flow = parse_flow(with_(detectors=[entry], record=record))
     scoring = Scoring(plan_of(flow).scoring, lambda *_: None)
     told = bytes_per_series(flow)
     assert scoring.bytes_per_series < told < scoring.bytes_per_series + 100  # and the index of series
-    assert told <= 35_000
+    assert told <= most
+
+
+def test_fields_together_are_told_once() -> None:
+    """The explanation of several fields and scores names each once, and no common evidence where there is none."""
+    text = str(explain(parse_flow(with_(detectors=["auto"], record=_FOUR_FIELDS))))
+    assert "auto.joint looks at `a`, `b`, `c`, `d` together: distances" in text
+    assert "It has the scores `window_8`, `window_32`, `window_64`, `window_128`, `farthest`, `level`, each" in text
+    assert "Evidence of `auto.joint` is judged by itself" in text
+    assert "0 parts" not in text
+    assert "noise takes one part" not in text
 
 
 def test_the_light_tier_is_light() -> None:

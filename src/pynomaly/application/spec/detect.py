@@ -309,6 +309,11 @@ class PlacedPart:
     facet: int = 0
 
     @property
+    def has_state(self) -> bool:
+        """Whether it holds the detector's state, which the facets after the first share."""
+        return self.facet == 0
+
+    @property
     def own_channel(self) -> Channel | None:
         """How it alerts by itself; None: it adds to the common evidence."""
         return self.spec.native.channel if isinstance(self.spec, NativePart) else None

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final, assert_never
 
 from pynomaly.application.spec.auto import AutoPart
-from pynomaly.application.spec.detect import NativePart
+from pynomaly.application.spec.detect import NativePart, PlacedPart
 from pynomaly.application.spec.duration import duration_text
 from pynomaly.application.spec.explain_detector import bytes_of_part, explain_entry, named
 from pynomaly.application.spec.flow import FlowSpec
@@ -145,16 +145,17 @@ def _unit(flow: FlowSpec) -> str:
 
 def _alerts(flow: FlowSpec) -> Iterator[str]:
     combine, persistence, alert = flow.combine, flow.persistence, flow.alert
-    unit, own = _unit(flow), [part.name for part in flow.parts if part.own_channel is not None]
-    count = len(flow.parts) - len(own)
-    yield (
-        f"A part adds its severity above {combine.soft_threshold:g} to the evidence, at most {combine.cap:g}; "
-        f"{count} {'part reaches' if count == 1 else 'parts reach'} {count * combine.cap:g}."
-    )
+    unit, count = _unit(flow), sum(part.own_channel is None for part in flow.parts)
+    own = dict.fromkeys(_judged_alone(part) for part in flow.parts if part.own_channel is not None)
+    if count:
+        yield (
+            f"A part adds its severity above {combine.soft_threshold:g} to the evidence, at most {combine.cap:g}; "
+            f"{count} {'part reaches' if count == 1 else 'parts reach'} {count * combine.cap:g}."
+        )
     if own:
         yield f"Evidence of {named(tuple(own))} is judged by itself, under a policy of its own with the same levels."
     for level, bar in flow.levels.items():
-        yield f"{level.label} from evidence {bar:g}: {_rarity(bar, combine, unit)}"
+        yield f"{level.label} from evidence {bar:g}" + (f": {_rarity(bar, combine, unit)}" if count else ".")
     if persistence.of > 1:
         yield f"Only when {persistence.hits} of a series' last {persistence.of} {unit} reach the level."
     if alert.bump > 0:
@@ -172,6 +173,11 @@ def _alerts(flow: FlowSpec) -> Iterator[str]:
             f"A series with A past alerts at a level has to show {alert.habituation:g} * ln(1 + A) more; they count "
             f"from its {unit[:-1]} {alert.habituation_from:,} on, and half after {alert.habituation_half_life:,g} more."
         )
+
+
+def _judged_alone(part: PlacedPart) -> str:
+    """Name a part that alerts by itself; scores of one detector do so together."""
+    return part.spec.title if part.spec.facets else part.name
 
 
 def _rarity(bar: float, combine: CombinationOptions, unit: str) -> str:
@@ -242,7 +248,9 @@ def _state(flow: FlowSpec) -> Iterator[str]:
 def bytes_per_series(flow: FlowSpec) -> int:
     """Return the memory of one series at the limit, without its key and without models of other libraries [bytes]."""
     guards = sum(isinstance(part.spec, NativePart) and part.spec.guard is not None for part in flow.parts)
-    channels = 1 + sum(part.own_channel is not None and part.facet == 0 for part in flow.parts)
-    series = series_dtype(guards, channels, keeps_interval=flow.policy.sampling_slope > 0).itemsize
+    own = [part.own_channel for part in flow.parts if part.own_channel is not None and part.has_state]
+    policies = [flow.policy, *(channel.policy for channel in own)]
+    keeps_interval = any(policy.sampling_slope > 0 for policy in policies)
+    series = series_dtype(guards, 1 + len(own), keeps_interval=keeps_interval).itemsize
     size = INDEX_BYTES + series + sum(bytes_of_part(part) for part in flow.parts)
     return size if flow.window is None else size + flow.window.plan.bytes_per_series(len(flow.record.values))

@@ -37,9 +37,12 @@ def explain_entry(parts: list[PlacedPart], unit: str) -> Iterator[str]:
     unit
         What they score: `records` or `windows`.
     """
-    spec, fields = parts[0].spec, tuple(chain.from_iterable(part.fields for part in parts))
-    seen = "one by one" if len(parts) > 1 else "together" if len(fields) > 1 else ""
+    states = [part for part in parts if part.has_state]
+    spec, fields = parts[0].spec, tuple(chain.from_iterable(part.fields for part in states))
+    seen = "one by one" if len(states) > 1 else "together" if len(fields) > 1 else ""
     yield f"{spec.title} looks at {named(fields)} {seen}".rstrip() + f": {_nature(spec, unit)}"
+    if spec.facets:
+        yield f"  It has the scores {named(spec.facets)}, each calibrated by itself."
     if isinstance(spec, NativePart):
         yield from (f"  {rule}" for rule in _rules(spec, unit))
     if spec.plugin is not None:
@@ -54,7 +57,7 @@ def explain_entry(parts: list[PlacedPart], unit: str) -> Iterator[str]:
 def bytes_of_part(part: PlacedPart) -> int:
     """Return what one part remembers of a series, without models of other libraries [bytes]."""
     spec, size = part.spec, 0
-    if isinstance(spec, NativePart):
+    if isinstance(spec, NativePart) and part.has_state:
         size = spec.native.layout(spec.options, len(part.fields)).bytes_per_series
     return size + layout_of(spec.calibration).bytes_per_series if _is_calibrated(spec) else size
 
