@@ -64,6 +64,7 @@ _TOP = BINS - 1
 _HIGHEST_THRESHOLD = _TOP - 32  # from here on a score in the highest bin moves the bins
 _MIDDLE_BIN = BINS // 2
 _ANYWHERE = 1 << 22  # more bins than there are between any two scores
+_CACHE_LINE = 64  # bytes
 _LOG10_E = 0.4342944819032518
 _STATE = np.dtype(
     [
@@ -176,19 +177,29 @@ def _mean_excess(state: Row, tail: float, tail_log: float, first: int, prior: fl
 
 @compiled
 def _sum_between(state: Row, first: int, end: int) -> float:
-    """Sum bins in four chains, so that an addition need not wait for the one before."""
+    """Sum bins in eight chains, so that an addition need not wait for the one before.
+
+    Unsigned places, because a signed one is compared with 0 at every access; this keeps the chains out of registers
+    that hold several of them.
+    """
+    mass = state.mass
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    index = first
-    while index + 3 < end:
-        a += state.mass[index]
-        b += state.mass[index + 1]
-        c += state.mass[index + 2]
-        d += state.mass[index + 3]
-        index += 4
-    while index < end:
-        a += state.mass[index]
-        index += 1
-    return (a + b) + (c + d)
+    e, f, g, h = 0.0, 0.0, 0.0, 0.0
+    index, stop = np.uint64(first), np.uint64(max(first, end))
+    while index + np.uint64(8) <= stop:
+        a += mass[index]
+        b += mass[index + np.uint64(1)]
+        c += mass[index + np.uint64(2)]
+        d += mass[index + np.uint64(3)]
+        e += mass[index + np.uint64(4)]
+        f += mass[index + np.uint64(5)]
+        g += mass[index + np.uint64(6)]
+        h += mass[index + np.uint64(7)]
+        index += np.uint64(8)
+    while index < stop:
+        a += mass[index]
+        index += np.uint64(1)
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
 @compiled
@@ -221,14 +232,13 @@ def learn_score(state: Row, params: Row, position: float, severity: float) -> No
 
 @compiled
 def prefetch_bins(calibrators: NDArray[np.void], slot: int) -> None:
-    """Ask for the 48 bins up to the threshold, among which nearly all scores of a series fall.
+    """Ask for the 96 bins up to the threshold, among which nearly all scores of a series fall.
 
     Near the lowest bins it asks for a neighbouring row: a hint in vain, no access.
     """
     threshold = _FIRST_BIN + 4 * calibrators[slot].threshold
-    prefetch(calibrators, slot, threshold)
-    prefetch(calibrators, slot, threshold - 64)
-    prefetch(calibrators, slot, threshold - 128)
+    for line in range(6):
+        prefetch(calibrators, slot, threshold - _CACHE_LINE * line)
 
 
 @compiled
